@@ -1,0 +1,262 @@
+//! Orders: something the controller wants done to an instance or a gateway, with a life of its own.
+//!
+//! ```text
+//! pending ──sent──> dispatched ──receipt──> accepted ──> running ──> verifying ──seen──> succeeded
+//!    │                  │                      │            │            └─deadline───> failed
+//!    ├─expiry──────────>├─expiry (unaccepted)─>│            ├─failed receipt─────────> failed
+//!    │                  │                      └────────────┴─verify deadline────────> failed
+//!    └─cancel/recovered─┴──> cancelled   (expired and refused: by the clock, or by the agent)
+//! ```
+//!
+//! Delivered at least once, executed at most once: the fence rises with each order on a target and the agent remembers
+//! the last one it took, durably. An order succeeds when the condition it expects is seen after it was carried out, not
+//! when a command returned 0. Orders made by the planner and by operators are the same thing and pass the same gates.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Cause;
+use crate::condition::ConditionKind;
+use crate::id::{Fence, Incarnation, OrderId, Target};
+use crate::time::Timestamp;
+
+mod step;
+
+pub use step::{DELIVERY_MARGIN, Effect, Event, Illegal, execution_allowance};
+
+macro_rules! named {
+    ($(#[$doc:meta])* $ty:ident { $( $(#[$vdoc:meta])* $v:ident = $code:literal, $name:literal; )* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $ty { $( $(#[$vdoc])* $v, )* }
+
+        impl $ty {
+            /// Every value.
+            pub const ALL: &'static [$ty] = &[ $( $ty::$v, )* ];
+            /// Stable name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $( $ty::$v => $name, )* }
+            }
+            /// Stable code, on disk.
+            #[must_use]
+            pub fn code(self) -> i16 {
+                match self { $( $ty::$v => $code, )* }
+            }
+            /// The value with this code.
+            #[must_use]
+            pub fn from_code(code: i16) -> Option<Self> {
+                Self::ALL.iter().copied().find(|v| v.code() == code)
+            }
+        }
+
+        impl fmt::Display for $ty {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $ty {
+            type Err = String;
+            fn from_str(s: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|v| v.name() == s).ok_or_else(|| {
+                    let known: Vec<&str> = Self::ALL.iter().map(|v| v.name()).collect();
+                    format!("`{s}` is not one of: {}", known.join(", "))
+                })
+            }
+        }
+    };
+}
+
+named! {
+    /// What is to be done.
+    Action {
+        /// Close the instance's session and open a new one, at once.
+        Reconnect = 1, "reconnect";
+        /// The same, after a pause in which the peer can recover (half the verify time, at most 30 s).
+        ReconnectSlowly = 2, "reconnect_slowly";
+        /// Restart what serves this one instance.
+        RestartInstance = 3, "restart_instance";
+        /// Restart the gateway's process: every instance of it is interrupted.
+        RestartGateway = 4, "restart_gateway";
+    }
+}
+
+impl Action {
+    /// Whether it interrupts more than the watcher's own session: such orders stop in a storm and while warming up.
+    #[must_use]
+    pub fn destructive(self) -> bool {
+        matches!(self, Self::RestartInstance | Self::RestartGateway)
+    }
+
+    /// Whether it is aimed at a gateway rather than at an instance.
+    #[must_use]
+    pub fn on_gateway(self) -> bool {
+        self == Self::RestartGateway
+    }
+}
+
+named! {
+    /// Where an order is in its life.
+    State {
+        /// Stored, not yet sent.
+        Pending = 1, "pending";
+        /// Sent to the agent, no receipt yet. It may be sent again.
+        Dispatched = 2, "dispatched";
+        /// The agent has it on record and will carry it out.
+        Accepted = 3, "accepted";
+        /// Being carried out.
+        Running = 4, "running";
+        /// Carried out; the expected condition is awaited.
+        Verifying = 5, "verifying";
+        /// The expected condition was seen.
+        Succeeded = 10, "succeeded";
+        /// Execution failed, or the expected condition was not seen in time.
+        Failed = 11, "failed";
+        /// Not accepted before its expiry.
+        Expired = 12, "expired";
+        /// Taken back before it was carried out.
+        Cancelled = 13, "cancelled";
+        /// The agent would not do it: stale fence, other incarnation, nothing configured that could.
+        Refused = 14, "refused";
+    }
+}
+
+impl State {
+    /// Whether the order's life is over.
+    #[must_use]
+    pub fn ended(self) -> bool {
+        self.code() >= 10
+    }
+
+    /// Whether the agent may already have begun: such an order cannot be cancelled.
+    #[must_use]
+    pub fn begun(self) -> bool {
+        matches!(self, Self::Accepted | Self::Running | Self::Verifying)
+    }
+}
+
+named! {
+    /// What the agent says of an order.
+    Stage {
+        /// On durable record.
+        Accepted = 1, "accepted";
+        /// Execution began.
+        Started = 2, "started";
+        /// Execution ended well.
+        Done = 3, "done";
+        /// Execution ended badly, or is not known to have ended (the agent died meanwhile).
+        Failed = 4, "failed";
+        /// Will not be done.
+        Refused = 5, "refused";
+        /// Came too late.
+        Expired = 6, "expired";
+    }
+}
+
+/// Who wanted it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The planner, by policy.
+    Planner,
+    /// An operator, by name.
+    Operator(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Planner => f.write_str("planner"),
+            Self::Operator(name) => write!(f, "operator:{name}"),
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s.strip_prefix("operator:") {
+            Some(name) => Ok(Self::Operator(name.to_owned())),
+            None if s == "planner" => Ok(Self::Planner),
+            None => Err(format!("`{s}` is not an order's origin")),
+        }
+    }
+}
+
+/// What is wanted, before the gates have been asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// Of what.
+    pub target: Target,
+    /// What.
+    pub action: Action,
+    /// By whom.
+    pub origin: Origin,
+    /// Because of what; operators need not name one.
+    pub cause: Option<Cause>,
+    /// In words: evidence for the planner's, the operator's own for theirs.
+    pub reason: String,
+    /// Which condition must be True afterwards.
+    pub expect: ConditionKind,
+    /// Which run of the process is meant, where that is known.
+    pub incarnation: Option<Incarnation>,
+    /// The operator's idempotency key (AIP-155).
+    pub request_id: Option<String>,
+    /// W3C trace context of the decision.
+    pub traceparent: Option<String>,
+}
+
+/// An order: a stored resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// What was wanted.
+    pub proposal: Proposal,
+    /// Rises with each order on the target.
+    pub fence: Fence,
+    /// Where it is.
+    pub state: State,
+    /// When it was made (controller's clock).
+    pub created_at: Timestamp,
+    /// Until when the agent may accept it (controller's clock).
+    pub expires_at: Timestamp,
+    /// How long after execution the condition may take.
+    pub verify_within: Duration,
+    /// When the agent accepted it (controller's clock).
+    pub accepted_at: Option<Timestamp>,
+    /// When execution began, by the agent's clock: only conditions observed since then verify it.
+    pub started_at: Option<Timestamp>,
+    /// Until when the condition must be seen, or, while running, the execution must end (controller's clock).
+    pub deadline: Option<Timestamp>,
+    /// When it ended (controller's clock).
+    pub ended_at: Option<Timestamp>,
+    /// What came of it, in words.
+    pub outcome: String,
+    /// The last of what the execution printed.
+    pub output: String,
+    /// Rises with each change.
+    pub version: u64,
+}
+
+/// What the agent says happened to an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which order.
+    pub order: OrderId,
+    /// What happened.
+    pub stage: Stage,
+    /// When, by the agent's clock.
+    pub at: Timestamp,
+    /// In words.
+    pub message: String,
+    /// Last part of what was printed, bounded.
+    pub output: String,
+    /// The trace context of the execution, so that the verification can join it.
+    pub traceparent: Option<String>,
+}
