@@ -1,0 +1,54 @@
+//! The wire: types generated from `proto/`, and the conversions between them and `mooring-core`.
+//!
+//! Nothing else builds wire types by hand. Everything that comes from a peer passes through the fallible conversions
+//! here, which check ranges, lengths and names, so that what is inside is well formed. The generated code comes from
+//! protox at build time: no `protoc`, nothing checked in to go stale.
+
+pub mod json;
+pub mod link;
+pub mod operator;
+mod wkt;
+
+pub use wkt::{duration, duration_from, timestamp, timestamp_from};
+
+/// `mooring.agent.v1`: the link between agent and controller.
+pub mod agent_v1 {
+    #![allow(
+        missing_docs,
+        clippy::allow_attributes,
+        clippy::all,
+        reason = "generated code; its documentation is that of the protos"
+    )]
+    tonic::include_proto!("mooring.agent.v1");
+}
+
+/// `mooring.v1`: the operator API.
+pub mod v1 {
+    #![allow(
+        missing_docs,
+        clippy::allow_attributes,
+        clippy::all,
+        reason = "generated code; its documentation is that of the protos"
+    )]
+    tonic::include_proto!("mooring.v1");
+}
+
+/// All descriptors with their comments, encoded: for reflection. Bytes, since decoding would lose custom options.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mooring.fds"));
+
+/// Why a message of a peer was refused: the field, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// Path of the field.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// A problem with a field.
+    pub fn new(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self { field: field.into(), problem: problem.to_string() }
+    }
+}
