@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mooring_core::detector::{Basis, Detector, DetectorConfig, Expect, Verdict};
+use mooring_core::detector::{Basis, Detector, DetectorConfig, Expect, Suspicion, Verdict};
 use mooring_core::time::Mono;
 use proptest::prelude::*;
 
@@ -25,6 +25,16 @@ fn taught(n: u64, rtt: u64) -> (Detector, u64) {
     (d, n * 1000)
 }
 
+/// Looks in time, whenever the detector wants, until it is decided.
+fn verdict(d: &mut Detector) -> (Mono, Suspicion) {
+    loop {
+        let look = d.next_check().expect("something is awaited");
+        if let Verdict::Suspect(suspicion) = d.check(look) {
+            return (look, suspicion);
+        }
+    }
+}
+
 #[test]
 fn a_missing_answer_is_suspected_when_due_and_not_before() {
     let (mut d, now) = taught(50, 20);
@@ -32,13 +42,14 @@ fn a_missing_answer_is_suspected_when_due_and_not_before() {
     let due = d.next_check().unwrap();
     assert!(due >= t(now + 1000) && due <= t(now + 1200), "{due:?}");
     assert_eq!(d.check(Mono(due.0 - 1)), Verdict::Trust);
-    let suspicion = *d.check(due).suspicion().unwrap();
+    let (look, suspicion) = verdict(&mut d);
+    assert_eq!(look, due.after(ms(50)), "a second look, in time");
     assert_eq!(suspicion.basis, Basis::Answers { learnt: true });
     assert_eq!((suspicion.samples, suspicion.last_rtt), (50, Some(ms(20))));
     assert!(suspicion.message().contains("learnt from 50 pings"), "{}", suspicion.message());
     assert_eq!(d.next_check(), None, "said once");
-    d.alive(due);
-    assert_eq!(d.check(due), Verdict::Trust, "any traffic is life");
+    d.alive(look);
+    assert_eq!(d.check(look), Verdict::Trust, "any traffic is life");
 }
 
 #[test]
@@ -62,7 +73,8 @@ fn a_promise_is_used_as_it_is() {
     d.asked(t(now + 10));
     assert_eq!(d.next_check(), Some(t(now + 45_000)));
     assert_eq!(d.check(t(now + 44_999)), Verdict::Trust);
-    assert_eq!(d.check(t(now + 45_000)).suspicion().unwrap().basis, Basis::Promise);
+    let (look, suspicion) = verdict(&mut d);
+    assert_eq!((look, suspicion.basis), (t(now + 45_050), Basis::Promise));
 }
 
 #[test]
@@ -83,7 +95,7 @@ fn a_measured_lag_widens_the_deadline_and_gives_time_to_read() {
     assert_eq!(d.check(t(now + 10_000)), Verdict::Trust);
     let later = d.next_check().unwrap();
     assert_eq!(later, due.after(ms(10_000)));
-    assert!(matches!(d.check(later), Verdict::Suspect(s) if s.observer_lag == ms(10_000)));
+    assert_eq!(verdict(&mut d).1.observer_lag, ms(10_000));
     // The next question starts afresh.
     d.alive(t(now + 12_000));
     d.asked(t(now + 13_000));
@@ -110,6 +122,16 @@ fn a_late_check_gives_time_to_read_but_not_for_ever() {
 }
 
 #[test]
+fn what_ends_our_own_pause_is_not_learnt_from() {
+    let (mut d, now) = taught(50, 20);
+    d.asked(t(now));
+    assert_eq!(d.check(t(now + 10_000)), Verdict::Trust);
+    d.answered(t(now + 10_001), ms(10_001));
+    d.asked(t(now + 11_000));
+    assert!(d.next_check().unwrap() < t(now + 12_200));
+}
+
+#[test]
 fn beats_are_learnt_without_questions() {
     let mut d = Detector::new(DetectorConfig { expect: Expect::Beats, ..Default::default() }, t(0));
     for i in 1..=30 {
@@ -132,8 +154,7 @@ fn beats_are_learnt_without_questions() {
 fn a_mistake_is_learnt_from_within_the_cap() {
     let (mut d, now) = taught(50, 20);
     d.asked(t(now));
-    let due = d.next_check().unwrap();
-    assert!(d.check(due).suspicion().is_some());
+    verdict(&mut d);
     d.mistaken(t(now + 3000));
     d.opened(t(now + 3000));
     d.asked(t(now + 4000));

@@ -100,7 +100,7 @@ fn failing(event: &Event) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens(events in events(), seed: u64) {
@@ -261,7 +261,7 @@ fn what_only_a_human_can_mend_is_dialled_slowly() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// Whatever mixture of outcomes and disturbances: never two dials closer together than the floor.
     #[test]

@@ -137,7 +137,8 @@ fn the_table() {
         (Up, closed(true), Away, true, false, Status::True),
         (Up, died(), Away, true, true, Status::False),
         (Up, started(), Up, false, false, Status::True),
-        (Up, Observation::DisturbanceBegan, Up, false, false, Status::True),
+        // The session stays as it is, but has to show anew that it lives: from outside that is Proving.
+        (Up, Observation::DisturbanceBegan, Proving, false, false, unknown),
         (Up, Observation::DisturbanceEnded, Up, false, false, Status::True),
         (Up, Observation::ObserverLag(Duration::from_secs(1)), Up, false, false, Status::True),
     ];
@@ -147,6 +148,52 @@ fn the_table() {
         let found = (m.state(), fx.dial_at.is_some(), fx.close_session, m.reachable());
         assert_eq!(found, (to, dials, closes, reachable), "{from:?} on {event:?}");
     }
+}
+
+#[test]
+fn what_is_under_repair_is_true_again_only_by_what_is_seen_since() {
+    let life = || Event::Observed(Observation::Life { age: Duration::ZERO });
+    let both = |m: &Machine| (m.reachable(), m.beating());
+    // The old session's life proves nothing while the order is at work, and everything once it is done.
+    let mut m = Machine::into(State::Up);
+    m.step(Event::Observed(Observation::DisturbanceBegan));
+    assert_eq!(both(&m), (Status::Unknown, Status::Unknown));
+    assert_eq!(m.tracker.conditions()[0].cause, Some(Cause::UnderRepair));
+    m.pass(10);
+    m.step(life());
+    m.pass(5_000);
+    assert_eq!(both(&m), (Status::Unknown, Status::Unknown));
+    m.step(Event::Observed(Observation::DisturbanceEnded));
+    m.pass(10);
+    let ended = m.now;
+    m.step(life());
+    assert_eq!(both(&m), (Status::True, Status::True));
+    assert_eq!(m.tracker.conditions()[0].since, Timestamp(ended.0 as i64));
+
+    // A session opened meanwhile is a witness of its own.
+    let mut m = Machine::into(State::Up);
+    m.step(Event::Observed(Observation::DisturbanceBegan));
+    m.pass(10);
+    m.step(Event::Observed(closed(false)));
+    m.step(Event::Observed(ok()));
+    m.step(life());
+    assert_eq!(both(&m), (Status::True, Status::True));
+
+    // What was False stays so until it is refuted.
+    let mut m = Machine::into(State::Up);
+    m.step(Event::Observed(died()));
+    m.step(Event::Observed(Observation::DisturbanceBegan));
+    assert_eq!(m.reachable(), Status::False);
+}
+
+#[test]
+fn a_session_under_repair_asks_for_no_busy_waiting() {
+    let mut m = Machine::into(State::Proving);
+    m.pass(1);
+    m.step(Event::Observed(Observation::DisturbanceBegan));
+    let fx = m.pass(3_000);
+    let wake = fx.wake_at.expect("the detector or the disturbance's end");
+    assert!(wake > m.now.after(Duration::from_millis(100)), "{wake:?} at {:?}", m.now);
 }
 
 #[test]

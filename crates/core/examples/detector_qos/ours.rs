@@ -62,6 +62,7 @@ pub fn measure_ours(world: &World, config: DetectorConfig) -> Quality {
         world.beats.iter().filter(|b| b.seen.is_finite()).map(|b| (b.seen, b.due)).collect();
     seen.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut next_ask = 0.0;
+    let mut asked_at = Vec::with_capacity(world.beats.len());
     for (at, due) in seen {
         while asks && next_ask <= at {
             let asked = watch.runs(next_ask);
@@ -70,11 +71,13 @@ pub fn measure_ours(world: &World, config: DetectorConfig) -> Quality {
             }
             watch.until(asked);
             watch.detector.asked(mono(asked));
+            asked_at.push(asked);
             next_ask += 1.0;
         }
         watch.until(at);
         if asks {
-            watch.detector.answered(mono(at), Duration::from_secs_f64((at - due).max(0.0)));
+            let asked = asked_at.get(due as usize).copied().unwrap_or(at);
+            watch.detector.answered(mono(at), Duration::from_secs_f64((at - asked).max(0.0)));
         } else {
             watch.detector.alive(mono(at));
         }
@@ -83,8 +86,11 @@ pub fn measure_ours(world: &World, config: DetectorConfig) -> Quality {
         if asks {
             last.asked(mono(next_ask.max(due + 1.0)));
         }
-        if let Some(deadline) = last.next_check() {
-            detection.push((seconds(deadline) - crash).max(0.0));
+        // The verdict itself, with the second look that precedes it.
+        while let Some(look) = last.next_check() {
+            if last.check(look).suspicion().is_some() {
+                detection.push((seconds(look) - crash).max(0.0));
+            }
         }
     }
     Quality { mistakes: watch.mistakes, detection }

@@ -150,7 +150,7 @@ fn cause_of_status(answer: &HttpAnswer, facts: &UpgradeFacts<'_>) -> (Cause, Str
                 .map_or_else(String::new, |v| format!("; retry after {}", quote(v, 40)));
             (Cause::RateLimited, format!("too many requests{after}"))
         }
-        400..=499 => is(Cause::HandshakeRefused, "the handshake is refused"),
+        401..=499 => is(Cause::HandshakeRefused, "the handshake is refused"),
         // Evolution API: not activated. It answers, so a restart cannot help.
         503 if has("LICENSE_REQUIRED") => is(Cause::HandshakeRefused, "the gateway is not licensed yet"),
         502 if is_engine_io_grace(facts.took) => {

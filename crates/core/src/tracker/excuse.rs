@@ -12,6 +12,8 @@ pub(super) enum Excuse {
     None,
     /// An executor is at work.
     Disturbed {
+        /// When it began.
+        since: Mono,
         /// When it is taken to be over even if nobody says so.
         until: Mono,
     },
@@ -33,6 +35,12 @@ impl Excuse {
         matches!(self, Self::Disturbed { .. })
     }
 
+    /// Whether a session that was opened then says nothing now: an order is at work on what is behind it, and the old
+    /// process may answer to its last breath.
+    pub(super) fn outdates(&self, opened: Mono) -> bool {
+        matches!(self, Self::Disturbed { since, .. } if opened <= *since)
+    }
+
     pub(super) fn note(&mut self, finding: Finding) {
         if let Self::Grace { failed, .. } = self {
             *failed = Some(finding);
@@ -42,14 +50,14 @@ impl Excuse {
     pub(super) fn ends_at(&self) -> Option<Mono> {
         match self {
             Self::None => None,
-            Self::Disturbed { until } | Self::Grace { until, .. } => Some(*until),
+            Self::Disturbed { until, .. } | Self::Grace { until, .. } => Some(*until),
         }
     }
 
     /// Moves on with time. `Some` when a grace has just ended, with the failure it ended in, if any.
     pub(super) fn advance(&mut self, now: Mono, config: &TrackerConfig) -> Option<Option<Finding>> {
         match std::mem::take(self) {
-            Self::Disturbed { until } if now >= until => {
+            Self::Disturbed { until, .. } if now >= until => {
                 *self = Self::Grace { until: now.after(config.disturbance_grace), failed: None };
                 None
             }

@@ -216,6 +216,18 @@ impl Tracker {
         }
     }
 
+    /// An order is at work: what was known to be well is to be seen anew.
+    pub(super) fn under_repair(&mut self, step: &mut Step<'_>) {
+        let finding = Finding::new(Cause::UnderRepair, "an order is being carried out", Evidence::new());
+        // What is not known to be well is no uninterrupted health.
+        self.pace.failures.unhealthy(step.now.mono);
+        for kind in [ConditionKind::Reachable, ConditionKind::Beating] {
+            if self.board.status(kind) == Status::True {
+                self.board.set(step.now, kind, Status::Unknown, Some(&finding), &mut step.fx);
+            }
+        }
+    }
+
     pub(super) fn process_started(&mut self, step: &mut Step<'_>) {
         if let Some(charge) = &mut self.case.charge {
             charge.fixed = false;

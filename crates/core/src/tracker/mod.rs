@@ -13,7 +13,8 @@
 //! | `Proving`, `Up` | the detector suspects | `Away` | `Beating` False, the session is closed; a redial |
 //! | any | the process died unasked | `Away` | `Reachable` False at once; the session is closed |
 //! | any | the process was started | unchanged | a redial if `Away`; failures are excused for `boot_grace` |
-//! | any | a disturbance began / ended | unchanged | failures are excused; a redial at its end if `Away` |
+//! | any | a disturbance began | unchanged | failures are excused; what was True is Unknown (`UnderRepair`) |
+//! | any | a disturbance ended | unchanged | a redial if `Away`; the next life of an open session makes it True again |
 //!
 //! What cannot concern a state (an end while `Away`, say, reported after we closed) is ignored.
 //!
@@ -37,6 +38,12 @@
 //! them is the verdict. Failures of our own host (no descriptors, no ports), and time-outs while we ourselves were held
 //! up: they teach nothing; repeated, they make a True Unknown. After an announced restart, failures have that as their
 //! cause for `restart_grace`.
+//!
+//! # What an order's outcome rests on
+//!
+//! A condition that was True when a disturbance began is Unknown from then on, and True again only by what is seen in a
+//! session opened since, or after the disturbance ended. So a condition that is True since the order began is evidence
+//! of what the order did; one that had simply stayed True would prove nothing.
 //!
 //! # Flapping
 //!
@@ -234,7 +241,8 @@ impl Tracker {
                 }
             }
             Observation::DisturbanceBegan => {
-                self.excuse = Excuse::Disturbed { until: now.after(self.config.disturbance_max) };
+                self.excuse = Excuse::Disturbed { since: now, until: now.after(self.config.disturbance_max) };
+                self.under_repair(step);
             }
             Observation::DisturbanceEnded => {
                 self.excuse = Excuse::Grace { until: now.after(self.config.disturbance_grace), failed: None };
@@ -265,7 +273,8 @@ impl Tracker {
         let session = match &self.wire {
             Wire::Fresh | Wire::Away(_) => None,
             Wire::Proving(open) => {
-                [Some(open.proven_at), self.detector.next_check()].into_iter().flatten().min()
+                let proof = (!self.excuse.outdates(open.since)).then_some(open.proven_at);
+                [proof, self.detector.next_check()].into_iter().flatten().min()
             }
             Wire::Up(_) => {
                 [self.detector.next_check(), self.pace.failures.clears_at()].into_iter().flatten().min()

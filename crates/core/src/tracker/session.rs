@@ -79,6 +79,9 @@ impl Tracker {
 
     /// Something arrived in the open session.
     pub(super) fn heard(&mut self, step: &mut Step<'_>) {
+        if self.wire.open().is_some_and(|open| self.excuse.outdates(open.since)) {
+            return;
+        }
         match &mut self.wire {
             Wire::Fresh | Wire::Away(_) => return,
             Wire::Proving(open) => {
@@ -90,6 +93,8 @@ impl Tracker {
             Wire::Up(open) => open.heard = true,
         }
         if matches!(self.wire, Wire::Up(_)) {
+            // Up, and yet not True: it was under repair, and this is the first life since.
+            self.board.set(step.now, ConditionKind::Reachable, Status::True, None, &mut step.fx);
             self.board.set(step.now, ConditionKind::Beating, Status::True, None, &mut step.fx);
         }
     }
@@ -112,7 +117,7 @@ impl Tracker {
     pub(super) fn session_passed(&mut self, step: &mut Step<'_>) {
         let now = step.now.mono;
         let Wire::Proving(open) = &mut self.wire else { return };
-        if now < open.proven_at {
+        if now < open.proven_at || self.excuse.outdates(open.since) {
             return;
         }
         if now.since(open.proven_at) > LATE {
