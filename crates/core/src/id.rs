@@ -3,9 +3,12 @@
 //! Everything an operator types or an agent claims passes through these constructors, so the rest of the code never
 //! asks whether a name is well formed. An instance's name contains its agent's: an agent that speaks for an instance
 //! that is not its own cannot even express it once the link has fixed the agent's id.
+//!
+//! The text is shared, not copied, by clones: a name stands in several tables for as long as its bearer lives.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -63,7 +66,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $ty(Box<str>);
+        pub struct $ty(Arc<str>);
 
         impl $ty {
             /// Checks and wraps a name.
@@ -98,7 +101,7 @@ macro_rules! name {
 
         impl From<$ty> for String {
             fn from(n: $ty) -> String {
-                n.0.into()
+                n.0.as_ref().to_owned()
             }
         }
 
