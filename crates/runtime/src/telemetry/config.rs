@@ -20,6 +20,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged by default: our own words, and others' only when something is wrong.
+const DEFAULT_FILTER: &str = "info,opentelemetry=warn,sqlx=warn";
+
 /// The `[telemetry]` section of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,7 +49,7 @@ pub struct TelemetryConfig {
 impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
-            log_filter: "info".into(),
+            log_filter: DEFAULT_FILTER.into(),
             log_format: LogFormat::Text,
             otlp_endpoint: None,
             headers_file: None,

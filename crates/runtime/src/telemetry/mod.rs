@@ -121,9 +121,31 @@ impl Telemetry {
 ///
 /// Only for wrong settings, for a second call, and outside a Tokio runtime; never because a collector is away.
 pub fn init(config: &TelemetryConfig, service: &ServiceInfo) -> Result<Telemetry, TelemetryError> {
+    install(config, service, BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal())
+}
+
+/// As [`init`], with the log going to a file (opened for appending) instead of standard error: for a program that shows
+/// something else there.
+///
+/// # Errors
+///
+/// As [`init`].
+pub fn init_to_file(
+    config: &TelemetryConfig,
+    service: &ServiceInfo,
+    file: std::fs::File,
+) -> Result<Telemetry, TelemetryError> {
+    install(config, service, BoxMakeWriter::new(std::sync::Arc::new(file)), false)
+}
+
+fn install(
+    config: &TelemetryConfig,
+    service: &ServiceInfo,
+    writer: BoxMakeWriter,
+    colours: bool,
+) -> Result<Telemetry, TelemetryError> {
     let env = |name: &str| std::env::var(name).ok();
-    let writer = BoxMakeWriter::new(std::io::stderr);
-    let (telemetry, dispatch) = build(config, service, &env, writer, std::io::stderr().is_terminal())?;
+    let (telemetry, dispatch) = build(config, service, &env, writer, colours)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::AlreadySet)?;
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     opentelemetry::global::set_tracer_provider(telemetry.tracer.clone());

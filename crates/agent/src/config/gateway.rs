@@ -1,0 +1,236 @@
+//! One gateway and its instances, as configured and as derived.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::Uri;
+use mooring_core::id::{GatewayId, InstanceId, PolicyId};
+use mooring_core::kind::Kind;
+use mooring_core::planner::Abilities;
+use mooring_runtime::config::{HumanDuration, SecretFile};
+use mooring_runtime::tls::ClientTlsConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{LimitsConfig, TrackerSection};
+use crate::executor::How;
+
+/// One gateway: `[[gateway]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Its id, unique on this agent.
+    pub id: GatewayId,
+    /// How it speaks.
+    #[serde(default = "websocket")]
+    pub kind: Kind,
+    /// Where it serves, `ws://…` or `wss://…`.
+    pub url: String,
+    /// The group whose policy, budget and storm brake it shares.
+    #[serde(default = "default_group")]
+    pub group: PolicyId,
+    /// For filters and people.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What a dial sends and expects.
+    #[serde(default)]
+    pub expect: ExpectConfig,
+    /// How it shows that it lives.
+    #[serde(default)]
+    pub heartbeat: HeartbeatConfig,
+    /// Bounds on what it may send and how long it may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// How it is judged.
+    #[serde(default)]
+    pub tracker: TrackerSection,
+    /// How its sessions are renewed.
+    #[serde(default)]
+    pub reconnect: How,
+    /// How it is restarted; absent: not by this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<How>,
+    /// Its instances; none: one, with the gateway's own id.
+    #[serde(rename = "instance", default)]
+    pub instances: Vec<InstanceConfig>,
+}
+
+fn websocket() -> Kind {
+    Kind::Websocket
+}
+
+fn default_group() -> PolicyId {
+    PolicyId::new("default").unwrap_or_else(|_| unreachable!("`default` is a valid name"))
+}
+
+/// One instance: `[[gateway.instance]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceConfig {
+    /// Its id, unique on its gateway.
+    pub id: InstanceId,
+    /// Its path (and query), in place of the one in the gateway's URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How its session is renewed, if otherwise than the gateway's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<How>,
+    /// How what serves this one instance is restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<How>,
+}
+
+/// What a dial sends and expects.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectConfig {
+    /// The subprotocol to ask for; the gateway must choose it.
+    pub subprotocol: Option<String>,
+    /// The `Host` to ask for, where it is not the one in the URL.
+    pub host: Option<String>,
+    /// Request headers.
+    pub headers: BTreeMap<String, String>,
+    /// Request headers whose values are in files, because they are secret.
+    pub header_files: BTreeMap<String, SecretFile>,
+    /// The gateway speaks first, within this time.
+    pub first_frame: Option<HumanDuration>,
+    /// For `wss`: whom to trust, and who we are. There is no way to trust just anybody.
+    pub tls: ClientTlsConfig,
+}
+
+/// How a gateway shows that it lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeartbeatConfig {
+    /// What it promises of itself. Without one, the times of its answers are learnt.
+    pub promise: Option<PromiseConfig>,
+    /// How often it is pinged, 100 ms to 1 h.
+    pub ping_interval: HumanDuration,
+}
+
+impl Default for HeartbeatConfig {
+    fn default() -> Self {
+        Self { promise: None, ping_interval: HumanDuration::from_secs(5) }
+    }
+}
+
+/// A stated heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromiseConfig {
+    /// Time between two beats.
+    pub interval: HumanDuration,
+    /// Lateness that is allowed.
+    pub timeout: HumanDuration,
+}
+
+impl PromiseConfig {
+    /// The longest silence within the promise.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.interval.get().saturating_add(self.timeout.get())
+    }
+}
+
+/// Everything the watch on one instance works with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchConfig {
+    /// How the gateway speaks.
+    pub kind: Kind,
+    /// The instance's own URL.
+    pub url: String,
+    /// What a dial sends and expects.
+    pub expect: ExpectConfig,
+    /// How the gateway shows that it lives.
+    pub heartbeat: HeartbeatConfig,
+    /// Bounds.
+    pub limits: LimitsConfig,
+    /// How it is judged.
+    pub tracker: TrackerSection,
+}
+
+impl GatewayConfig {
+    /// The smallest configuration of a gateway: everything else is a default.
+    #[must_use]
+    pub fn new(id: GatewayId, url: impl Into<String>) -> Self {
+        Self {
+            id,
+            kind: websocket(),
+            url: url.into(),
+            group: default_group(),
+            labels: BTreeMap::new(),
+            expect: ExpectConfig::default(),
+            heartbeat: HeartbeatConfig::default(),
+            limits: LimitsConfig::default(),
+            tracker: TrackerSection::default(),
+            reconnect: How::default(),
+            restart: None,
+            instances: Vec::new(),
+        }
+    }
+
+    /// The instances, the implied one included.
+    #[must_use]
+    pub fn instances(&self) -> Vec<InstanceConfig> {
+        if !self.instances.is_empty() {
+            return self.instances.clone();
+        }
+        // Both kinds of name follow the same rules.
+        InstanceId::new(self.id.as_str())
+            .map(|id| InstanceConfig { id, path: None, reconnect: None, restart: None })
+            .into_iter()
+            .collect()
+    }
+
+    /// The effective settings of the watch on one instance.
+    #[must_use]
+    pub fn watch(&self, instance: &InstanceConfig) -> WatchConfig {
+        WatchConfig {
+            kind: self.kind,
+            url: match &instance.path {
+                Some(path) => with_path(&self.url, path),
+                None => self.url.clone(),
+            },
+            expect: self.expect.clone(),
+            heartbeat: self.heartbeat.clone(),
+            limits: self.limits,
+            tracker: self.tracker.clone(),
+        }
+    }
+
+    /// How the session of one instance is renewed.
+    #[must_use]
+    pub fn reconnect_of<'a>(&'a self, instance: &'a InstanceConfig) -> &'a How {
+        instance.reconnect.as_ref().unwrap_or(&self.reconnect)
+    }
+
+    /// What the agent can do for this gateway. That a single instance can be restarted is said only where it is true of
+    /// each of them: the planner asks once per gateway.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        Abilities {
+            reconnect: true,
+            restart_instance: !self.instances.is_empty()
+                && self.instances.iter().all(|i| i.restart.is_some()),
+            restart_gateway: self.restart.is_some(),
+        }
+    }
+}
+
+impl WatchConfig {
+    /// Whether a watch with these settings can stay as it is under the others: they mean the same, though one may write
+    /// a default out that the other leaves out.
+    #[must_use]
+    pub fn means(&self, other: &Self) -> bool {
+        let rest = |c: &Self| Self { tracker: TrackerSection::default(), ..c.clone() };
+        self.tracker.resolve() == other.tracker.resolve() && rest(self) == rest(other)
+    }
+}
+
+/// The URL with another path and query; a URL that is not one (validation says so) is left as it is.
+fn with_path(url: &str, path: &str) -> String {
+    let Ok(uri) = url.parse::<Uri>() else { return url.to_owned() };
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme), Some(authority)) => format!("{scheme}://{authority}{path}"),
+        _ => url.to_owned(),
+    }
+}

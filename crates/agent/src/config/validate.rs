@@ -1,0 +1,339 @@
+//! What a configuration must hold beyond its types, with every inequality spelt out.
+//!
+//! Everything wrong is reported at once. Checks look at the text alone, never at the disk or the network, so that
+//! `config check` gives the same answer on any machine. Each executor checks its own settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue, Uri};
+use mooring_core::limits::{MAX_LABEL, MAX_LABELS};
+use mooring_runtime::config::{HumanDuration, Problem, SecretFile, Validate};
+use mooring_runtime::tls::ClientTlsConfig;
+
+use super::{AgentConfig, ControllerSection, GatewayConfig, HeartbeatConfig, MAX_GATEWAYS, MAX_INSTANCES};
+use crate::executor::{How, Job};
+
+/// Headers that the handshake itself writes.
+const OURS: [&str; 10] = [
+    "host",
+    "upgrade",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+    "sec-websocket-accept",
+];
+
+/// Headers whose values are credentials: they belong into files.
+const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
+
+impl Validate for AgentConfig {
+    fn validate(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        if self.agent.data_dir.as_os_str().is_empty() {
+            found.push(Problem::new("agent.data_dir", "must not be empty"));
+        }
+        controller(&self.controller, &mut found);
+        if !self.health.insecure && !self.health.listen.ip().to_canonical().is_loopback() {
+            found.push(
+                Problem::new("health.listen", format!("{} can be reached by others", self.health.listen))
+                    .with_hint("listen on 127.0.0.1, or allow it with `health.insecure = true`"),
+            );
+        }
+        found.extend(self.telemetry.problems("telemetry"));
+        if self.gateways.len() > MAX_GATEWAYS {
+            found.push(Problem::new(
+                "gateway",
+                format!("{} gateways, one agent watches at most {MAX_GATEWAYS}", self.gateways.len()),
+            ));
+        }
+        let instances: usize = self.gateways.iter().map(|g| g.instances.len().max(1)).sum();
+        if instances > MAX_INSTANCES {
+            found.push(Problem::new(
+                "gateway",
+                format!("{instances} instances, one agent watches at most {MAX_INSTANCES}"),
+            ));
+        }
+        let mut ids = BTreeSet::new();
+        for (index, config) in self.gateways.iter().enumerate() {
+            let key = format!("gateway.{index}");
+            if !ids.insert(&config.id) {
+                found.push(Problem::new(
+                    join(&key, "id"),
+                    format!("`{}` is the id of another gateway", config.id),
+                ));
+            }
+            gateway(config, &key, &mut found);
+        }
+        found
+    }
+}
+
+fn controller(config: &ControllerSection, found: &mut Vec<Problem>) {
+    if config.addresses.is_empty() {
+        found.push(Problem::new("controller.addresses", "at least one address is needed"));
+    }
+    for (index, address) in config.addresses.iter().enumerate() {
+        let key = format!("controller.addresses.{index}");
+        let uri = match address_of(address, ["http", "https"]) {
+            Ok(uri) => uri,
+            Err(problem) => {
+                found.push(Problem::new(key, problem));
+                continue;
+            }
+        };
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            found.push(Problem::new(
+                &key,
+                format!("`{address}` must be a scheme, a host and a port, without a path"),
+            ));
+        }
+        let plain = uri.scheme_str() == Some("http");
+        if plain && !config.insecure && !is_loopback(uri.host().unwrap_or_default()) {
+            found.push(
+                Problem::new(
+                    &key,
+                    format!("`{address}` would send the join token readable over the network"),
+                )
+                .with_hint("use https, or allow it with `controller.insecure = true`"),
+            );
+        }
+    }
+    tls(&config.tls, "controller.tls", found);
+}
+
+fn gateway(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
+    let url = address_of(&config.url, ["ws", "wss"]);
+    if let Err(problem) = &url {
+        found.push(Problem::new(join(key, "url"), problem));
+    }
+    labels(&config.labels, &join(key, "labels"), found);
+    expect(config, &join(key, "expect"), found);
+    heartbeat(&config.heartbeat, &join(key, "heartbeat"), found);
+    found.extend(config.limits.problems(&join(key, "limits")));
+    let tracker = config.tracker.resolve();
+    if let Err(problem) = &tracker {
+        found.push(Problem::new(join(key, "tracker"), problem));
+    }
+    how(&config.reconnect, Job::Reconnect, &join(key, "reconnect"), found);
+    if let Some(restart) = &config.restart {
+        how(restart, Job::RestartGateway, &join(key, "restart"), found);
+        if let (Ok(tracker), Some(time)) = (&tracker, restart.longest())
+            && time >= tracker.disturbance_max
+        {
+            found.push(Problem::new(
+                join(key, "restart"),
+                format!(
+                    "may take {}, which must be below {}: longer than that no restart is taken to be the cause of \
+                     what fails meanwhile",
+                    HumanDuration(time),
+                    HumanDuration(tracker.disturbance_max)
+                ),
+            ));
+        }
+    }
+    instances(config, key, found);
+}
+
+fn instances(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
+    let mut ids = BTreeSet::new();
+    for (index, instance) in config.instances.iter().enumerate() {
+        let key = format!("{key}.instance.{index}");
+        if !ids.insert(&instance.id) {
+            let problem = format!("`{}` is the id of another instance of `{}`", instance.id, config.id);
+            found.push(Problem::new(join(&key, "id"), problem));
+        }
+        if let Some(path) = &instance.path {
+            let valid = path.starts_with('/') && !path.contains('#') && path.parse::<Uri>().is_ok();
+            if !valid {
+                found.push(Problem::new(
+                    join(&key, "path"),
+                    format!("`{path}` is not a path that begins with `/`"),
+                ));
+            }
+        }
+        if let Some(reconnect) = &instance.reconnect {
+            how(reconnect, Job::Reconnect, &join(&key, "reconnect"), found);
+        }
+        if let Some(restart) = &instance.restart {
+            how(restart, Job::RestartInstance, &join(&key, "restart"), found);
+        }
+    }
+    let restartable = config.instances.iter().filter(|i| i.restart.is_some()).count();
+    if restartable != 0 && restartable != config.instances.len() {
+        found.push(Problem::new(
+            join(key, "instance"),
+            format!(
+                "{restartable} of {} instances have a `restart`: all of them or none",
+                config.instances.len()
+            ),
+        ));
+    }
+}
+
+fn how(how: &How, job: Job, key: &str, found: &mut Vec<Problem>) {
+    if !how.jobs().contains(&job) {
+        found.push(Problem::new(
+            join(key, "how"),
+            format!("`{}` cannot {job}; one of: {}", how.name(), How::names_for(job).join(", ")),
+        ));
+    }
+    found.extend(how.problems(key));
+}
+
+fn heartbeat(config: &HeartbeatConfig, key: &str, found: &mut Vec<Problem>) {
+    let (least, most) = (HumanDuration::from_millis(100), HumanDuration::from_secs(3600));
+    let ping = config.ping_interval;
+    if !(least..=most).contains(&ping) {
+        found.push(Problem::new(
+            join(key, "ping_interval"),
+            format!("{ping} is not between {least} and {most}"),
+        ));
+    }
+    let Some(promise) = &config.promise else { return };
+    for (name, time) in [("promise.interval", promise.interval), ("promise.timeout", promise.timeout)] {
+        if time.get().is_zero() || time > most {
+            found.push(Problem::new(join(key, name), format!("{time} is not above 0s and up to {most}")));
+        }
+    }
+    if ping.get() >= promise.silence() {
+        found.push(Problem::new(
+            join(key, "ping_interval"),
+            format!(
+                "ping_interval ({ping}) must be below promise.interval + promise.timeout ({} + {} = {}): no question \
+                 would be asked before the promise counts as broken",
+                promise.interval,
+                promise.timeout,
+                HumanDuration(promise.silence())
+            ),
+        ));
+    }
+}
+
+fn expect(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
+    let expect = &config.expect;
+    check_headers(&expect.headers, &expect.header_files, key, found);
+    if let Some(subprotocol) = &expect.subprotocol
+        && HeaderName::from_bytes(subprotocol.as_bytes()).is_err()
+    {
+        // RFC 6455 §4.1: elements are tokens, which is what a header's name is too.
+        found.push(Problem::new(
+            join(key, "subprotocol"),
+            format!("`{subprotocol}` is not one subprotocol's name"),
+        ));
+    }
+    if let Some(host) = &expect.host
+        && host.parse::<http::uri::Authority>().map_or(true, |a| a.as_str().contains('@'))
+    {
+        found.push(Problem::new(join(key, "host"), format!("`{host}` is not a host or host:port")));
+    }
+    if expect.first_frame.is_some_and(|time| time.get().is_zero()) {
+        found.push(Problem::new(join(key, "first_frame"), "must be above 0s; leave it out to expect none"));
+    }
+    tls(&expect.tls, &join(key, "tls"), found);
+}
+
+fn labels(labels: &BTreeMap<String, String>, key: &str, found: &mut Vec<Problem>) {
+    if labels.len() > MAX_LABELS {
+        found.push(Problem::new(key, format!("{} labels, at most {MAX_LABELS} are allowed", labels.len())));
+    }
+    for (name, value) in labels {
+        if name.is_empty() || name.len() > MAX_LABEL || value.len() > MAX_LABEL {
+            let problem = format!("a label's name has 1 to {MAX_LABEL} bytes, its value at most {MAX_LABEL}");
+            found.push(Problem::new(join(key, name), problem));
+        }
+    }
+}
+
+/// Checks request headers given in the file and in files of their own.
+pub(crate) fn check_headers(
+    headers: &BTreeMap<String, String>,
+    files: &BTreeMap<String, SecretFile>,
+    key: &str,
+    found: &mut Vec<Problem>,
+) {
+    let mut seen = BTreeSet::new();
+    let names =
+        headers.keys().map(|name| ("headers", name)).chain(files.keys().map(|name| ("header_files", name)));
+    for (section, name) in names {
+        let key = format!("{key}.{section}.{name}");
+        let lower = name.to_ascii_lowercase();
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            found.push(Problem::new(&key, format!("`{name}` is not a header's name")));
+        } else if OURS.contains(&lower.as_str()) {
+            found.push(
+                Problem::new(&key, format!("`{name}` is written by the agent itself"))
+                    .with_hint("`expect.host` and `expect.subprotocol` set what may be set of them"),
+            );
+        } else if section == "headers" && SECRET.contains(&lower.as_str()) {
+            found.push(Problem::new(&key, format!("the value of `{name}` is a secret")).with_hint(format!(
+                "put it into a file and write `header_files = {{ {name} = \"/path\" }}`"
+            )));
+        }
+        if !seen.insert(lower) {
+            found.push(Problem::new(&key, format!("`{name}` is given twice")));
+        }
+    }
+    for (name, value) in headers {
+        if HeaderValue::from_str(value).is_err() {
+            found.push(Problem::new(
+                format!("{key}.headers.{name}"),
+                "the value has characters no header may have",
+            ));
+        }
+    }
+}
+
+/// Checks a command: a program and its arguments, run without a shell.
+pub(crate) fn check_command(command: &[String], key: &str, found: &mut Vec<Problem>) {
+    if command.first().is_none_or(String::is_empty) {
+        found.push(
+            Problem::new(join(key, "command"), "a program is needed")
+                .with_hint("write `command = [\"program\", \"argument\"]`; there is no shell in between"),
+        );
+    }
+    if command.iter().any(|part| part.contains('\0')) {
+        found.push(Problem::new(join(key, "command"), "a NUL character cannot be passed to a program"));
+    }
+}
+
+fn tls(config: &ClientTlsConfig, key: &str, found: &mut Vec<Problem>) {
+    if config.cert.is_some() != config.key.is_some() {
+        found.push(Problem::new(key, "a client identity needs both `cert` and `key`"));
+    }
+}
+
+/// A URL with one of these schemes, a host, and nothing that does not belong into a configuration.
+pub(crate) fn address_of(text: &str, schemes: [&str; 2]) -> Result<Uri, String> {
+    let expected = format!("{}://host:port or {}://host:port", schemes[0], schemes[1]);
+    let uri: Uri = text.parse().map_err(|e| format!("`{text}` is not a URL ({e}): write {expected}"))?;
+    if !uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)) {
+        return Err(format!("`{text}` must begin with {}:// or {}://", schemes[0], schemes[1]));
+    }
+    let authority = uri.authority().map_or("", |a| a.as_str());
+    if authority.contains('@') {
+        // Not quoted: the part before the @ may be a password.
+        return Err("a URL must not hold a name or password: use `header_files` for credentials".to_owned());
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(format!("`{text}` names no host: write {expected}"));
+    }
+    if text.contains('#') {
+        return Err(format!("`{text}` has a fragment (#), which is never sent"));
+    }
+    Ok(uri)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// `prefix.key`.
+pub(crate) fn join(prefix: &str, key: &str) -> String {
+    format!("{prefix}.{key}")
+}

@@ -1,0 +1,24 @@
+//! The agent: sits beside gateways, watches their WebSocket sessions, tells a controller what it sees, and carries out the
+//! orders that come back.
+//!
+//! ```text
+//! gateway ──> watcher ──> track (core's tracker) ──> outbox ──> uplink ══gRPC══> controller
+//!    ▲                                                 ▲           │
+//!    └──── executor <──── inbox + ledger <─────────────┼───────────┘ orders
+//!               └───────────────── receipts ───────────┘
+//! ```
+//!
+//! [`app::start`] puts it together; [`cli`] is the binary around it.
+
+pub mod app;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod executor;
+pub mod inbox;
+pub mod ledger;
+pub mod metrics;
+pub mod outbox;
+pub mod track;
+pub mod uplink;
+pub mod watcher;

@@ -1,0 +1,236 @@
+//! `OrderService`: operators' orders. They are the planner's orders by another hand: the same desk, the same gates.
+
+use std::sync::Arc;
+
+use mooring_core::condition::{ConditionKind, Status as Answer};
+use mooring_core::id::{GatewayRef, OrderId, Target};
+use mooring_core::order::{Action, Order, Origin, Proposal};
+use mooring_proto::operator::{action_from, order, order_name_from};
+use mooring_proto::v1;
+use mooring_proto::v1::order_service_server::OrderService;
+use mooring_runtime::telemetry::trace_context;
+use mooring_store::Admission;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::auth::Caller;
+use super::filter::{self, Filter};
+use super::page::{self, Kind, Page, Query, TokenError};
+use super::records::OrderAt;
+use super::{Shared, request, status};
+use crate::fleet::State;
+
+/// Orders read from the store at once while a page is filled.
+const PORTION: u32 = 500;
+/// Portions looked at for one page: a filter that matches little ends a page early rather than reading everything.
+const PORTIONS: usize = 20;
+
+/// The service.
+pub struct Orders(pub(super) Arc<Shared>);
+
+#[tonic::async_trait]
+impl OrderService for Orders {
+    async fn create_order(
+        &self,
+        request: Request<v1::CreateOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = Caller::of(&request);
+        let request = request.into_inner();
+        let proposal = self.proposal(&request, &caller)?;
+        if self.0.is_away() {
+            return Err(status::database_away());
+        }
+        let (target, action) = (proposal.target.clone(), proposal.action);
+        let name = target.to_string();
+        let admission = self.0.parts.desk.ask(proposal, request.validate_only).await;
+        match admission.map_err(|e| status::desk(&e, &name))? {
+            Admission::Made(made, _) if request.validate_only => {
+                // It does not exist, so it has no name yet.
+                Ok(self.0.answer(v1::Order { name: String::new(), etag: String::new(), ..order(&made) }))
+            }
+            Admission::Made(made, _) | Admission::Already(made) => Ok(self.0.answer(order(&made))),
+            Admission::RequestIdReused(made) => {
+                let first = format!("orders/{}", made.id);
+                let what = format!("was used for another request, which made {first}; use a new one");
+                let more = [("order", first.as_str())];
+                Err(status::bad_field_for(status::Reason::RequestIdReused, "request_id", &what, &more))
+            }
+            Admission::Shut(verdicts) => Err(status::shut(&target, action, &verdicts, caller.lang)),
+            Admission::NoTarget => Err(status::not_found(kind(&target), &name)),
+        }
+    }
+
+    async fn get_order(&self, request: Request<v1::GetOrderRequest>) -> Result<Response<v1::Order>, Status> {
+        let name = request.into_inner().name;
+        let id = order_name_from(&name).map_err(|e| status::invalid(&e))?;
+        let stored = self.0.try_ask(self.0.parts.store.order(id)).await?;
+        let found = match stored {
+            Some(stored) => stored.ok_or_else(|| status::not_found("Order", &name))?,
+            // Away: live orders are in memory; of the others it is not known whether they exist.
+            None => self.0.parts.fleet.read().order(id).cloned().ok_or_else(status::database_away)?,
+        };
+        Ok(self.0.answer(order(&found)))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<v1::ListOrdersRequest>,
+    ) -> Result<Response<v1::ListOrdersResponse>, Status> {
+        let request = request.into_inner();
+        let filter = filter::parse(&request.filter, &filter::ORDERS)?;
+        let mut page = Page::new(page::size(request.page_size)?);
+        let query = Query::of(&[&request.filter]);
+        let position = self.0.tokens.position(Kind::Orders, query, &request.page_token)?;
+        let before = match position {
+            None => None,
+            Some(id) => Some(OrderId(Uuid::try_parse(&id).map_err(|_| TokenError::Invalid)?)),
+        };
+        let next = self.fill(&mut page, before, &filter).await?;
+        let next_page_token = next.map_or_else(String::new, |id| {
+            self.0.tokens.seal(Kind::Orders, query, id.to_string().as_bytes())
+        });
+        Ok(self.0.answer(v1::ListOrdersResponse { orders: page.into_items(), next_page_token }))
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<v1::CancelOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = Caller::of(&request);
+        let request = request.into_inner();
+        let id = order_name_from(&request.name).map_err(|e| status::invalid(&e))?;
+        let mut by = Origin::Operator(caller.name).to_string();
+        if !request.reason.trim().is_empty() {
+            by = format!("{by}: {}", request::reason("reason", &request.reason)?);
+        }
+        if self.0.is_away() {
+            return Err(status::database_away());
+        }
+        tracing::info!(order = %id, by, "an operator takes an order back");
+        let cancelled =
+            self.0.parts.desk.cancel(id, by).await.map_err(|e| status::desk(&e, &request.name))?;
+        Ok(self.0.answer(order(&cancelled)))
+    }
+}
+
+impl Orders {
+    /// What an operator wants, checked and completed.
+    fn proposal(&self, request: &v1::CreateOrderRequest, caller: &Caller) -> Result<Proposal, Status> {
+        let target: Target = request
+            .target
+            .parse()
+            .map_err(|e: mooring_core::id::NameError| status::bad_field("target", &e.to_string()))?;
+        let action = action_from(request.action).map_err(|e| status::invalid(&e))?;
+        let reason = request::reason("reason", &request.reason)?;
+        let request_id = request::request_id(&request.request_id)?;
+        let state = self.0.parts.fleet.read();
+        if !state.has(&target) {
+            return Err(status::not_found(kind(&target), &request.target));
+        }
+        fits(&state, &target, action)?;
+        let sick = sickness(&state, &target);
+        Ok(Proposal {
+            cause: sick.and_then(|(_, cause)| cause),
+            expect: sick.map_or(ConditionKind::Reachable, |(kind, _)| kind),
+            target,
+            action,
+            origin: Origin::Operator(caller.name.clone()),
+            reason,
+            incarnation: None,
+            request_id,
+            traceparent: trace_context::current_traceparent(),
+        })
+    }
+
+    /// Fills a page with orders before `before`. Returns where the next page begins, if there may be one.
+    async fn fill(
+        &self,
+        page: &mut Page<v1::Order>,
+        mut before: Option<OrderId>,
+        filter: &Filter,
+    ) -> Result<Option<OrderId>, Status> {
+        let now = Shared::now();
+        for _ in 0..PORTIONS {
+            let stored = self.0.try_ask(self.0.parts.store.orders_before(before, PORTION)).await?;
+            let (portion, last) = match stored {
+                Some(portion) => {
+                    let last = portion.len() < PORTION as usize;
+                    (portion, last)
+                }
+                None => (self.remembered(before), true),
+            };
+            for found in &portion {
+                if filter.matches(&OrderAt(found, now))
+                    && (page.is_full() || page.push(order(found)).is_err())
+                {
+                    return Ok(before);
+                }
+                before = Some(found.id);
+            }
+            if last {
+                return Ok(None);
+            }
+        }
+        Ok(before)
+    }
+
+    /// The orders in memory, newest first: all live ones and some that ended lately.
+    fn remembered(&self, before: Option<OrderId>) -> Vec<Order> {
+        let state = self.0.parts.fleet.read();
+        let mut orders: Vec<Order> =
+            state.orders().filter(|o| before.is_none_or(|b| o.id < b)).cloned().collect();
+        orders.sort_by_key(|o| std::cmp::Reverse(o.id));
+        orders
+    }
+}
+
+fn kind(target: &Target) -> &'static str {
+    match target {
+        Target::Gateway(_) => "Gateway",
+        Target::Instance(_) => "Instance",
+    }
+}
+
+/// Whether the action is one for the target. The error names the target that was probably meant.
+fn fits(state: &State, target: &Target, action: Action) -> Result<(), Status> {
+    match target {
+        Target::Instance(i) if action.on_gateway() => {
+            let what = format!(
+                "{action} is aimed at a gateway: use {} (all its instances are interrupted)",
+                i.gateway
+            );
+            Err(status::bad_field("target", &what))
+        }
+        Target::Gateway(g) if !action.on_gateway() => {
+            Err(status::bad_field("target", &instances_of(state, g, action)))
+        }
+        Target::Instance(_) | Target::Gateway(_) => Ok(()),
+    }
+}
+
+fn instances_of(state: &State, gateway: &GatewayRef, action: Action) -> String {
+    let ids: Vec<String> = state
+        .gateway(gateway)
+        .map(|g| g.instances.keys().take(4).map(|id| gateway.instance(id.clone()).to_string()).collect())
+        .unwrap_or_default();
+    match ids.as_slice() {
+        [] => format!("{action} is aimed at an instance, and this gateway has none"),
+        [only] => format!("{action} is aimed at an instance: use {only}"),
+        [first, ..] => format!("{action} is aimed at one instance of the gateway, such as {first}"),
+    }
+}
+
+/// The condition that is False on the target, and its cause: what the order is expected to mend.
+fn sickness(state: &State, target: &Target) -> Option<(ConditionKind, Option<mooring_core::cause::Cause>)> {
+    let of = |conditions: Vec<mooring_core::condition::Condition>| {
+        let sick =
+            conditions.into_iter().find(|c| c.status == Answer::False && c.kind != ConditionKind::Stable);
+        sick.map(|c| (c.kind, c.cause))
+    };
+    match target {
+        Target::Instance(i) => of(state.instance(i)?.conditions),
+        Target::Gateway(g) => {
+            state.gateway(g)?.instances.values().find_map(|row| of(state.full(*row)?.conditions))
+        }
+    }
+}

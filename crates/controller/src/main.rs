@@ -1,0 +1,7 @@
+//! `mooring-controller`: see the library for everything.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mooring_controller::cli::main()
+}
