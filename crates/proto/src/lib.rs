@@ -17,6 +17,8 @@ pub mod agent_v1 {
         missing_docs,
         clippy::allow_attributes,
         clippy::all,
+        clippy::clone_on_ref_ptr,
+        clippy::clone_on_ref_ptr,
         reason = "generated code; its documentation is that of the protos"
     )]
     tonic::include_proto!("mooring.agent.v1");
@@ -28,6 +30,8 @@ pub mod v1 {
         missing_docs,
         clippy::allow_attributes,
         clippy::all,
+        clippy::clone_on_ref_ptr,
+        clippy::clone_on_ref_ptr,
         reason = "generated code; its documentation is that of the protos"
     )]
     tonic::include_proto!("mooring.v1");

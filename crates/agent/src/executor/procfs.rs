@@ -37,6 +37,8 @@ pub(super) fn marked(name: &str, value: &str, also: &str) -> Vec<Marked> {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::fs::File;
+    use std::io::Read as _;
     use std::time::Duration;
 
     use super::Marked;
@@ -52,7 +54,10 @@ mod linux {
     /// `PF_KTHREAD` (include/linux/sched.h): a thread of the kernel, which has no environment.
     const KERNEL_THREAD: u32 = 0x0020_0000;
 
-    /// How often, and how long apart, a process is asked again whose environment reads as empty or changes.
+    /// Of a longer environment (bytes) the rest is not looked at.
+    const MOST: usize = 1024 * 1024;
+
+    /// How often, and how long apart, a process is asked again whose environment reads as empty.
     const AGAIN: (u32, Duration) = (20, Duration::from_millis(1));
 
     fn stat(pid: u32) -> Option<Stat> {
@@ -82,38 +87,37 @@ mod linux {
     pub(super) fn marked(name: &str, value: &str, also: &str) -> Vec<Marked> {
         let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
         let own = std::process::id();
+        let mut buffer = vec![0; MOST];
         entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .filter(|pid| *pid != own)
             .filter_map(|pid| {
-                let environment = environment(pid)?;
-                if lookup(&environment, name)? != value {
+                let environment = environment(pid, &mut buffer)?;
+                if lookup(environment, name)? != value {
                     return None;
                 }
                 let stat = stat(pid).filter(alive)?;
-                Some(Marked { pid, leader: stat.group == pid, also: lookup(&environment, also) })
+                Some(Marked { pid, leader: stat.group == pid, also: lookup(environment, also) })
             })
             .collect()
     }
 
-    /// A process's environment. In the middle of an exec it reads as empty for a moment, or breaks off where the old
-    /// program's memory went away between two reads: a gateway started by a wrapper script would be overlooked, and a
-    /// second copy started. So it is believed when it reads the same twice.
-    fn environment(pid: u32) -> Option<Vec<u8>> {
+    /// A process's environment, at most [`MOST`] bytes of it.
+    ///
+    /// Taken with a single read: during one call the kernel holds on to the program's memory, while between two the
+    /// program may exec, and what was read breaks off. At the worst moment of an exec it reads as empty, and is asked for
+    /// again. Otherwise a gateway started by a wrapper script could be overlooked, and a second copy started.
+    fn environment<'a>(pid: u32, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
         let (times, pause) = AGAIN;
-        let mut last = Vec::new();
         for _ in 0..times {
-            let bytes = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-            if bytes.is_empty() {
-                stat(pid).filter(|stat| alive(stat) && stat.flags & KERNEL_THREAD == 0)?;
-                std::thread::sleep(pause);
-            } else if bytes == last {
-                return Some(bytes);
+            let length = File::open(format!("/proc/{pid}/environ")).ok()?.read(buffer).ok()?;
+            if length > 0 {
+                return Some(&buffer[..length]);
             }
-            last = bytes;
+            stat(pid).filter(|stat| alive(stat) && stat.flags & KERNEL_THREAD == 0)?;
+            std::thread::sleep(pause);
         }
-        // It never stood still: what was read last is better than nothing.
-        Some(last)
+        None
     }
 
     fn lookup(environment: &[u8], name: &str) -> Option<String> {

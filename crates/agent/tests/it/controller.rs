@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status as Code, Streaming};
 
-use crate::support::soon;
+use crate::support::{BOUND, soon};
 
 /// A condition as it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Controller {
             .enable_all()
             .build()
             .expect("a runtime");
-        let listener = std::net::TcpListener::bind(self.address).expect("the port");
+        let listener = bind(self.address);
         listener.set_nonblocking(true).expect("a listener");
         self.address = listener.local_addr().expect("an address");
         let service = AgentServiceServer::new(Service(self.state.clone()));
@@ -179,7 +179,9 @@ impl Controller {
     /// Dies: connections are cut, what is not durable is lost.
     pub fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Not in the background: its listener must be gone before another can take its place.
+            let gone = std::thread::spawn(move || runtime.shutdown_timeout(BOUND));
+            gone.join().expect("no panic");
         }
         self.state.send_modify(|s| {
             s.unsaved.clear();
@@ -223,6 +225,18 @@ impl Controller {
             s.send(Down::Orders(orders));
         });
         self.state.borrow().orders
+    }
+}
+
+/// Another socket of this machine may hold the port for a moment, as the near end of a connection.
+fn bind(address: SocketAddr) -> std::net::TcpListener {
+    let began = std::time::Instant::now();
+    loop {
+        match std::net::TcpListener::bind(address) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(began.elapsed() < BOUND, "{address}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

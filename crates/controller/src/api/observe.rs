@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use mooring_runtime::telemetry::trace_context;
-use opentelemetry::metrics::Histogram;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Histogram, Meter};
 use prost::Message as _;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -43,7 +43,7 @@ pub struct ObserveLayer {
 impl ObserveLayer {
     /// A layer that knows the methods in these encoded descriptor sets. An answer must begin within `limit`.
     #[must_use]
-    pub fn new(descriptors: &[&[u8]], limit: Duration) -> Self {
+    pub fn new(meter: &Meter, descriptors: &[&[u8]], limit: Duration) -> Self {
         let mut methods = HashMap::new();
         for bytes in descriptors {
             // They are built in; one that cannot be read would only mean that its methods are measured as `_OTHER`.
@@ -58,7 +58,7 @@ impl ObserveLayer {
                 }
             }
         }
-        let duration = global::meter("mooring.controller")
+        let duration = meter
             .f64_histogram("rpc.server.call.duration")
             .with_unit("s")
             .with_description("Duration of calls to the operator API, to the last byte of the answer")
@@ -221,15 +221,130 @@ fn name(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+    use prometheus::{Encoder as _, Registry, TextEncoder};
+    use tonic_types::StatusExt as _;
+    use tower::{ServiceExt as _, service_fn};
+
+    struct Measured {
+        registry: Registry,
+        provider: SdkMeterProvider,
+    }
+
+    impl Measured {
+        fn new() -> Self {
+            let registry = Registry::new();
+            let exporter =
+                opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().unwrap();
+            Self { provider: SdkMeterProvider::builder().with_reader(exporter).build(), registry }
+        }
+
+        fn layer(&self, limit: Duration) -> ObserveLayer {
+            ObserveLayer::new(&self.provider.meter("test"), &[mooring_proto::FILE_DESCRIPTOR_SET], limit)
+        }
+
+        /// How many calls of this method ended with this code.
+        fn count(&self, method: &str, code: &str) -> usize {
+            let mut text = Vec::new();
+            TextEncoder::new().encode(&self.registry.gather(), &mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let of = |l: &&str| {
+                l.starts_with("rpc_server_call_duration_seconds_count")
+                    && l.contains(&format!("rpc_method=\"{method}\""))
+                    && l.contains(&format!("rpc_status_code=\"{code}\""))
+            };
+            text.lines().filter(of).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
+                as usize
+        }
+    }
+
+    /// A body of trailers and nothing else.
+    struct Trailers(Option<HeaderMap>);
+
+    impl http_body::Body for Trailers {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Ready(self.0.take().map(|trailers| Ok(Frame::trailers(trailers))))
+        }
+    }
+
+    fn ends_with(code: &'static str) -> http::Response<Body> {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", http::HeaderValue::from_static(code));
+        http::Response::new(Body::new(Trailers(Some(trailers))))
+    }
+
+    async fn call(
+        layer: &ObserveLayer,
+        path: &str,
+        answer: impl Fn() -> http::Response<Body> + Clone + Send + 'static,
+    ) -> http::Response<Body> {
+        let inner =
+            service_fn(move |_: http::Request<Body>| std::future::ready(Ok::<_, Infallible>(answer())));
+        let request = http::Request::builder().uri(path).body(Body::empty()).unwrap();
+        layer.layer(inner).oneshot(request).await.unwrap()
+    }
+
+    async fn read(response: http::Response<Body>) {
+        let mut body = response.into_body();
+        while std::future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await.is_some()
+        {
+        }
+    }
+
+    const PATH: &str = "/mooring.v1.FleetService/GetFleet";
+    const METHOD: &str = "mooring.v1.FleetService/GetFleet";
 
     #[test]
     fn only_methods_that_exist_have_a_name() {
-        let layer = ObserveLayer::new(&[mooring_proto::FILE_DESCRIPTOR_SET], Duration::from_secs(1));
-        assert_eq!(layer.method("/mooring.v1.FleetService/GetFleet"), "mooring.v1.FleetService/GetFleet");
-        for unknown in
-            ["/", "/mooring.v1.FleetService/Nothing", "/admin.php", "mooring.v1.FleetService/GetFleet"]
-        {
+        let layer = Measured::new().layer(Duration::from_secs(1));
+        assert_eq!(layer.method(PATH), METHOD);
+        for unknown in ["/", "/mooring.v1.FleetService/Nothing", "/admin.php", METHOD] {
             assert_eq!(layer.method(unknown), OTHER, "{unknown}");
         }
+    }
+
+    #[tokio::test]
+    async fn each_call_is_measured_once_with_the_code_it_ended_with() {
+        let measured = Measured::new();
+        let layer = measured.layer(Duration::from_secs(60));
+        read(call(&layer, PATH, || ends_with("0")).await).await;
+        read(call(&layer, PATH, || ends_with("5")).await).await;
+        // In the headers, without a body.
+        read(call(&layer, PATH, || Status::unavailable("x").into_http()).await).await;
+        // The caller loses interest before the end.
+        drop(call(&layer, PATH, || ends_with("0")).await);
+        read(call(&layer, "/wp-login.php", || Status::unimplemented("").into_http()).await).await;
+        for (method, code) in [
+            (METHOD, "OK"),
+            (METHOD, "NOT_FOUND"),
+            (METHOD, "UNAVAILABLE"),
+            (METHOD, "CANCELLED"),
+            (OTHER, "UNIMPLEMENTED"),
+        ] {
+            assert_eq!(measured.count(method, code), 1, "{method} {code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_begin_in_time_is_an_error_with_a_reason() {
+        let measured = Measured::new();
+        let never = service_fn(|_: http::Request<Body>| {
+            std::future::pending::<Result<http::Response<Body>, Infallible>>()
+        });
+        let request = http::Request::builder().uri(PATH).body(Body::empty()).unwrap();
+        let answer = measured.layer(Duration::from_millis(10)).layer(never).oneshot(request).await.unwrap();
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert_eq!(status.get_error_details().error_info().unwrap().reason, "DEADLINE_EXCEEDED");
+        drop(answer);
+        assert_eq!(measured.count(METHOD, "DEADLINE_EXCEEDED"), 1);
     }
 }

@@ -37,6 +37,9 @@ const MAX_REQUEST: usize = 256 * 1024;
 const MAX_ANSWER: usize = 4 << 20;
 /// Longest time until an answer begins. Streams may go on after it.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// What calls under way are given when the controller stops. Watches end by themselves; a health watch or an idle
+/// reflection stream of a client would otherwise hold the whole shutdown up.
+const DRAIN: Duration = Duration::from_secs(3);
 /// Calls at once on one connection, watches included.
 const CALLS_PER_CONNECTION: u32 = 256;
 
@@ -54,7 +57,9 @@ pub fn router(parts: ApiParts, stopping: CancellationToken) -> (ApiRouter, Healt
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];
-    let (auth, observe) = (AuthLayer::new(parts.tokens.clone()), ObserveLayer::new(&descriptors, TIME_LIMIT));
+    let meter = opentelemetry::global::meter("mooring.controller");
+    let (auth, observe) =
+        (AuthLayer::new(parts.tokens.clone()), ObserveLayer::new(&meter, &descriptors, TIME_LIMIT));
     let reflection = parts.config.reflection;
     let shared = Shared::new(parts, stopping);
 
@@ -124,8 +129,13 @@ pub async fn serve(
         stopping.cancel();
     });
     let follow = health.follow(tokens.soft.clone());
+    let drained = async {
+        tokens.soft.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
     tokio::select! {
         outcome = async { tokio::join!(serving, follow).0 } => outcome,
+        () = drained => Ok(()),
         () = tokens.hard.cancelled() => Ok(()),
     }
 }

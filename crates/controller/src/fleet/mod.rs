@@ -11,20 +11,22 @@
 //! falls out of the ring is told so and begins anew, which keeps the memory of watching bounded by the ring, not by the
 //! slowest watcher.
 
+mod changes;
+mod index;
+mod lookup;
 mod row;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use mooring_core::condition::Condition;
-use mooring_core::id::{AgentId, BootId, GatewayId, GatewayRef, InstanceId, InstanceRef, OrderId, PolicyId, Target};
+use mooring_core::id::{AgentId, GatewayId, GatewayRef, InstanceId, OrderId, PolicyId};
 use mooring_core::order::Order;
-use mooring_core::phase::Phase;
 use mooring_core::time::Timestamp;
 use mooring_store::{AgentRecord, Changes, FleetRecord, GatewayRecord};
 use tokio::sync::watch;
 
+pub use index::Index;
 pub use row::Row;
 pub use view::{AgentView, FleetCounts, GatewaySummary, InstanceFull};
 
@@ -61,7 +63,7 @@ pub struct Gateway {
     /// As stored.
     pub record: GatewayRecord,
     /// Its instances, by id: index into the rows.
-    pub instances: BTreeMap<InstanceId, u32>,
+    pub instances: Index,
     /// Live orders on it or on its instances.
     pub live: BTreeSet<OrderId>,
 }
@@ -232,296 +234,6 @@ impl Fleet {
     /// Notes that a group is above its storm threshold.
     pub fn note_storm(&self, group: &PolicyId, now: Timestamp) {
         self.write().storms.insert(group.clone(), now);
-    }
-}
-
-impl State {
-    /// The newest revision.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    /// Entries after a revision, oldest first; `None` when it is older than the ring.
-    #[must_use]
-    pub fn since(&self, revision: u64) -> Option<impl Iterator<Item = &Entry>> {
-        let oldest = self.ring.front().map_or(self.revision + 1, |e| e.revision);
-        if revision > self.revision || revision + 1 < oldest {
-            return None;
-        }
-        let skip = self.ring.partition_point(|e| e.revision <= revision);
-        Some(self.ring.iter().skip(skip))
-    }
-
-    fn note(&mut self, what: Changed, gone: Option<Arc<str>>) -> u64 {
-        self.revision += 1;
-        if self.ring.len() == RING {
-            self.ring.pop_front();
-        }
-        self.ring.push_back(Entry { revision: self.revision, what, gone });
-        self.revision
-    }
-
-    fn touch_row(&mut self, index: u32) {
-        let revision = self.note(Changed::Row(index), None);
-        if let Some(Some(row)) = self.rows.get_mut(index as usize) {
-            row.revision = revision;
-        }
-    }
-
-    fn touch_agent(&mut self, agent: &AgentId) {
-        let Some(a) = self.agents.get(agent) else { return };
-        let gateways: Vec<u32> = a.gateways.values().copied().collect();
-        for g in gateways {
-            let Some(gateway) = self.gateways[g as usize].as_ref() else { continue };
-            let reference = gateway.record.gateway.clone();
-            let rows: Vec<u32> = gateway.instances.values().copied().collect();
-            for row in rows {
-                self.touch_row(row);
-            }
-            self.dirty.insert(reference);
-        }
-    }
-
-    fn apply(&mut self, changes: &Changes, now: Timestamp) {
-        for gone in &changes.instances_gone {
-            self.remove_instance(gone);
-        }
-        for gone in &changes.gateways_gone {
-            self.remove_gateway(gone);
-        }
-        for g in &changes.gateways {
-            self.put_gateway(g.clone());
-        }
-        for i in &changes.instances {
-            self.put_instance(&i.instance, i.handle, now);
-        }
-        for (instance, condition) in &changes.conditions {
-            self.put_condition(instance, condition, now);
-        }
-    }
-
-    fn put_gateway(&mut self, record: GatewayRecord) {
-        let reference = record.gateway.clone();
-        let Some(agent) = self.agents.get_mut(&reference.agent) else { return };
-        self.dirty.insert(reference.clone());
-        if let Some(index) = agent.gateways.get(&reference.gateway).copied() {
-            if let Some(Some(g)) = self.gateways.get_mut(index as usize) {
-                g.record = record;
-            }
-            return;
-        }
-        let gateway = Gateway { record, instances: BTreeMap::new(), live: BTreeSet::new() };
-        let index = match self.free_gateways.pop() {
-            Some(i) => {
-                self.gateways[i as usize] = Some(gateway);
-                i
-            }
-            None => {
-                self.gateways.push(Some(gateway));
-                u32::try_from(self.gateways.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
-        agent.gateways.insert(reference.gateway, index);
-    }
-
-    fn put_instance(&mut self, instance: &InstanceRef, handle: u32, now: Timestamp) {
-        let Some(g) = self.gateway_index(&instance.gateway) else { return };
-        let existing = self.gateways[g as usize].as_ref().and_then(|g| g.instances.get(&instance.instance)).copied();
-        let index = match existing {
-            Some(index) => {
-                if let Some(Some(row)) = self.rows.get_mut(index as usize) {
-                    row.handle = handle;
-                }
-                index
-            }
-            None => {
-                let row = Row::new(instance.instance.clone(), g, handle, now);
-                let index = match self.free_rows.pop() {
-                    Some(i) => {
-                        self.rows[i as usize] = Some(row);
-                        i
-                    }
-                    None => {
-                        self.rows.push(Some(row));
-                        u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
-                    }
-                };
-                if let Some(Some(g)) = self.gateways.get_mut(g as usize) {
-                    g.instances.insert(instance.instance.clone(), index);
-                }
-                index
-            }
-        };
-        self.touch_row(index);
-        self.dirty.insert(instance.gateway.clone());
-    }
-
-    fn put_condition(&mut self, instance: &InstanceRef, condition: &Condition, now: Timestamp) {
-        let Some(index) = self.row_index(instance) else { return };
-        if let Some(Some(row)) = self.rows.get_mut(index as usize) {
-            row.set(condition, now);
-        }
-        self.touch_row(index);
-        self.dirty.insert(instance.gateway.clone());
-    }
-
-    fn remove_instance(&mut self, instance: &InstanceRef) {
-        let Some(g) = self.gateway_index(&instance.gateway) else { return };
-        let removed = self.gateways[g as usize].as_mut().and_then(|g| g.instances.remove(&instance.instance));
-        if let Some(index) = removed {
-            self.rows[index as usize] = None;
-            self.free_rows.push(index);
-            self.note(Changed::Row(index), Some(instance.to_string().into()));
-            self.dirty.insert(instance.gateway.clone());
-        }
-    }
-
-    fn remove_gateway(&mut self, gateway: &GatewayRef) {
-        let Some(g) = self.gateway_index(gateway) else { return };
-        let ids: Vec<InstanceId> =
-            self.gateways[g as usize].as_ref().map_or_else(Vec::new, |g| g.instances.keys().cloned().collect());
-        for id in ids {
-            self.remove_instance(&gateway.instance(id));
-        }
-        self.gateways[g as usize] = None;
-        self.free_gateways.push(g);
-        if let Some(agent) = self.agents.get_mut(&gateway.agent) {
-            agent.gateways.remove(&gateway.gateway);
-        }
-    }
-
-    fn put_order(&mut self, order: Order) {
-        let gateway = order.proposal.target.gateway().clone();
-        let id = order.id;
-        let ended = order.state.ended();
-        if let Some(g) = self.gateway_index(&gateway)
-            && let Some(Some(g)) = self.gateways.get_mut(g as usize)
-        {
-            if ended {
-                g.live.remove(&id);
-            } else {
-                g.live.insert(id);
-            }
-        }
-        self.orders.insert(id, order);
-        self.note(Changed::Order(id), None);
-        self.dirty.insert(gateway);
-        if ended {
-            self.forget_ended(id);
-        }
-    }
-
-    /// Ended orders stay for watchers while they are in the ring, at most this many.
-    fn forget_ended(&mut self, newest: OrderId) {
-        const KEEP: usize = 1_024;
-        let ended = self.orders.values().filter(|o| o.state.ended()).count();
-        if ended > KEEP {
-            let oldest = self.orders.values().filter(|o| o.state.ended() && o.id != newest).map(|o| o.id).min();
-            if let Some(id) = oldest {
-                self.orders.remove(&id);
-            }
-        }
-    }
-
-    fn gateway_index(&self, gateway: &GatewayRef) -> Option<u32> {
-        self.agents.get(&gateway.agent)?.gateways.get(&gateway.gateway).copied()
-    }
-
-    fn row_index(&self, instance: &InstanceRef) -> Option<u32> {
-        let g = self.gateway_index(&instance.gateway)?;
-        self.gateways[g as usize].as_ref()?.instances.get(&instance.instance).copied()
-    }
-
-    /// An agent.
-    #[must_use]
-    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
-        self.agents.get(id)
-    }
-
-    /// All agents, by id.
-    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
-        self.agents.values()
-    }
-
-    /// A gateway.
-    #[must_use]
-    pub fn gateway(&self, gateway: &GatewayRef) -> Option<&Gateway> {
-        self.gateways[self.gateway_index(gateway)? as usize].as_ref()
-    }
-
-    /// All gateways of an agent, by id.
-    pub fn gateways_of<'a>(&'a self, agent: &'a Agent) -> impl Iterator<Item = &'a Gateway> {
-        agent.gateways.values().filter_map(|i| self.gateways[*i as usize].as_ref())
-    }
-
-    /// Whether the target exists.
-    #[must_use]
-    pub fn has(&self, target: &Target) -> bool {
-        match target {
-            Target::Gateway(g) => self.gateway_index(g).is_some(),
-            Target::Instance(i) => self.row_index(i).is_some(),
-        }
-    }
-
-    /// A row of the slab.
-    #[must_use]
-    pub fn row(&self, index: u32) -> Option<&Row> {
-        self.rows.get(index as usize)?.as_ref()
-    }
-
-    /// The gateway of a row.
-    #[must_use]
-    pub fn gateway_of(&self, row: &Row) -> Option<&Gateway> {
-        self.gateways.get(row.gateway as usize)?.as_ref()
-    }
-
-    /// The orders in memory: all live ones and some that ended lately.
-    pub fn orders(&self) -> impl Iterator<Item = &Order> {
-        self.orders.values()
-    }
-
-    /// An order in memory.
-    #[must_use]
-    pub fn order(&self, id: OrderId) -> Option<&Order> {
-        self.orders.get(&id)
-    }
-
-    /// When the group was last above its storm threshold.
-    #[must_use]
-    pub fn storm_seen(&self, group: &PolicyId) -> Option<Timestamp> {
-        self.storms.get(group).copied()
-    }
-
-    /// Groups that were ever above their threshold, with when last.
-    pub fn storms(&self) -> impl Iterator<Item = (&PolicyId, Timestamp)> {
-        self.storms.iter().map(|(g, t)| (g, *t))
-    }
-
-    /// The handles of an agent's current boot, if `boot` is it: instance and gateway numbers to names.
-    #[must_use]
-    pub fn handles(&self, agent: &AgentId, boot: BootId) -> Option<Handles> {
-        let a = self.agents.get(agent).filter(|a| a.record.boot == boot)?;
-        let mut handles = Handles::default();
-        for g in self.gateways_of(a) {
-            handles.gateways.insert(g.record.handle, g.record.gateway.gateway.clone());
-            for (id, row) in &g.instances {
-                if let Some(row) = self.row(*row) {
-                    handles.instances.insert(row.handle, (g.record.handle, id.clone()));
-                }
-            }
-        }
-        Some(handles)
-    }
-
-    /// The phase of a row, silence laid over.
-    #[must_use]
-    pub fn phase(&self, row: &Row) -> Phase {
-        let offline = self.gateways[row.gateway as usize]
-            .as_ref()
-            .and_then(|g| self.agents.get(&g.record.gateway.agent))
-            .is_none_or(|a| matches!(a.presence, Presence::Offline(_)));
-        if offline { Phase::Unknown } else { row.phase() }
     }
 }
 

@@ -251,7 +251,8 @@ impl State {
     /// Whether nothing about the target is False any more, and something is True.
     #[must_use]
     pub fn recovered(&self, target: &Target) -> bool {
-        let well = |row: &Row| row.sickness().is_none() && row.status(ConditionKind::Reachable) == Status::True;
+        let well =
+            |row: &Row| row.sickness().is_none() && row.status(ConditionKind::Reachable) == Status::True;
         match target {
             Target::Instance(i) => self.row_index(i).and_then(|i| self.row(i)).is_some_and(well),
             Target::Gateway(g) => self.gateway(g).is_some_and(|g| {

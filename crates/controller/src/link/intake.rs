@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use mooring_core::condition::Condition;
+use mooring_core::cause::Cause;
+use mooring_core::condition::{Condition, Status};
 use mooring_core::id::{AgentId, BootId, GatewayRef, InstanceRef};
 use mooring_core::order::Receipt;
 use mooring_core::time::Timestamp;
@@ -217,7 +218,9 @@ impl Intake {
             if known.as_ref().is_some_and(|k| same(k, &row.condition)) {
                 continue;
             }
-            if known.as_ref().is_none_or(|k| k.differs(&row.condition)) {
+            let was_unknown = known.as_ref().is_none_or(|k| k.status == Status::Unknown);
+            let says_nothing = was_unknown && says_nothing(&row.condition);
+            if !says_nothing && known.as_ref().is_none_or(|k| k.differs(&row.condition)) {
                 events.push(event(&name, &row, now));
             }
             // Kept with the evidence, so that a decision taken much later, or after a restart, still joins the trace.
@@ -248,6 +251,11 @@ impl Intake {
             changes.instances_gone.extend(gone.filter(|name| !declared.instances.contains(name)));
         }
     }
+}
+
+/// Whether it only says that nothing has been or can be observed: where nothing was known before, that is no event.
+fn says_nothing(c: &Condition) -> bool {
+    c.status == Status::Unknown && matches!(c.cause, None | Some(Cause::NotYetObserved | Cause::NotObservable))
 }
 
 /// Whether two say the same, the trace that led to them aside.

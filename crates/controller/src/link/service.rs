@@ -147,7 +147,14 @@ impl Link {
         let attach =
             Attach { agent: agent.clone(), boot, node: node.clone(), version: version.clone(), now: now() };
         let attached = self.database.note(self.store.attach(&attach).await).map_err(|e| status::store(&e))?;
-        let resume_after = attached.resume_after;
+        // Resuming rests on what is believed here being what is durable. Another controller may have taken reports of
+        // this agent since we last did: then everything is asked for, once.
+        let resume_after = attached.resume_after.filter(|durable| {
+            let state = self.context.fleet.read();
+            state
+                .agent(&agent)
+                .is_some_and(|a| a.record.epoch + 1 == attached.epoch && a.record.last_sequence == *durable)
+        });
         let record = AgentRecord {
             id: agent.clone(),
             boot,

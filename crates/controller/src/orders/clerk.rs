@@ -139,7 +139,10 @@ impl Clerk {
                 let answer = self.receipt(&agent, *receipt).await;
                 let _ = reply.send(answer);
             }
-            Slip::Attached(agent) => self.resend(&agent),
+            Slip::Attached(agent) => {
+                self.adopt(&agent).await?;
+                self.resend(&agent);
+            }
             Slip::Cases { reply } => {
                 let _ = reply.send(self.cases.all());
             }
@@ -264,6 +267,23 @@ impl Clerk {
     /// The run of the gateway's process that the belief knows.
     pub(super) fn incarnation(&self, target: &Target) -> Option<Incarnation> {
         self.parts.fleet.read().gateway(target.gateway()).and_then(|g| g.record.incarnation)
+    }
+
+    /// Live orders of an agent that another controller made before the agent came here.
+    async fn adopt(&mut self, agent: &AgentId) -> Result<(), StoreError> {
+        let live = match self.parts.database.note(self.parts.store.live_orders(agent).await) {
+            Ok(live) => live,
+            // An order that is not adopted now is when its receipt comes.
+            Err(StoreError::Away(_) | StoreError::Conflict(_)) => return Ok(()),
+            Err(e @ StoreError::Broken(_)) => return Err(e),
+        };
+        for order in live {
+            if !self.orders.contains_key(&order.id) {
+                self.parts.fleet.put_order(order.clone());
+                self.orders.insert(order.id, order);
+            }
+        }
+        Ok(())
     }
 
     /// Orders of an agent, sent again: it has a new stream.

@@ -160,3 +160,14 @@ async fn errors_of_the_transport_carry_an_error_info_too() {
     let (_, info) = refused(world.fleet_client().list_instances(huge).await, Code::OutOfRange);
     assert_eq!(info.reason, "LIMIT_EXCEEDED");
 }
+
+#[tokio::test]
+async fn the_server_ends_though_a_client_holds_a_stream_open() {
+    let world = World::start().await;
+    let mut health = HealthClient::new(world.channel.clone());
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    world.stop.cancel();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    tokio::time::timeout(PATIENCE, world.serving).await.expect("it goes on serving").unwrap().unwrap();
+}

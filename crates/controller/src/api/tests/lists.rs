@@ -238,32 +238,3 @@ async fn a_storm_is_named_by_its_group() {
     let fleet = world.fleet_client().get_fleet(v1::GetFleetRequest {}).await.unwrap().into_inner();
     assert_eq!(fleet.storms, ["lines"]);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn zz_perf() {
-    let world = World::start().await;
-    for a in 0..100 {
-        let mut feed = world.agent(&format!("a{a}")).await;
-        let ids: Vec<String> = (0..1000).map(|i| format!("i{i}")).collect();
-        let g = format!("a{a}/g");
-        feed.gateway(&g, "lines", &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        feed.sick(&format!("a{a}/g/i7"), Cause::WrongPath).await;
-    }
-    for (o, f) in [("", ""), ("", "phase = NEEDS_HUMAN"), ("severity desc", ""), ("", "name = \"*nothing*\"")] {
-        let t = std::time::Instant::now();
-        let r = v1::ListInstancesRequest { order_by: o.into(), filter: f.into(), page_size: 50, ..Default::default() };
-        let page = instances(&world, r).await.unwrap();
-        eprintln!("PERF {o} {f}: {} in {:?}", page.instances.len(), t.elapsed());
-    }
-    let t = std::time::Instant::now();
-    world.fleet_client().get_fleet(v1::GetFleetRequest {}).await.unwrap();
-    eprintln!("PERF fleet {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    let mut w = world.fleet_client().watch(v1::WatchRequest::default()).await.unwrap().into_inner();
-    let mut n = 0;
-    while let Some(m) = w.message().await.unwrap() {
-        n += 1;
-        if matches!(m.item, Some(v1::watch_response::Item::Bookmark(_))) { break; }
-    }
-    eprintln!("PERF watch {n} in {:?}", t.elapsed());
-}

@@ -56,6 +56,7 @@ struct World {
     database: Database,
     channel: Channel,
     stop: CancellationToken,
+    serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
     _stop_at_end: DropGuard,
 }
 
@@ -108,10 +109,10 @@ impl World {
         let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind(&any.into(), Limits::default(), None).unwrap();
         let Ok(ListenAddr::Tcp(address)) = listener.local_addr() else { panic!("a TCP address was bound") };
-        tokio::spawn(super::serve(listener, api, tokens_of(&stop)));
+        let serving = tokio::spawn(super::serve(listener, api, tokens_of(&stop)));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let guard = stop.clone().drop_guard();
-        Self { store, fleet, database, channel, stop, _stop_at_end: guard }
+        Self { store, fleet, database, channel, stop, serving, _stop_at_end: guard }
     }
 
     fn fleet_client(&self) -> FleetServiceClient<Channel> {

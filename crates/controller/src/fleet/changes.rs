@@ -1,0 +1,205 @@
+//! What changes the belief, and the ring that remembers at which revision.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mooring_core::condition::Condition;
+use mooring_core::id::{AgentId, GatewayRef, InstanceId, InstanceRef, OrderId};
+use mooring_core::order::Order;
+use mooring_core::time::Timestamp;
+use mooring_store::{Changes, GatewayRecord};
+
+use super::{Changed, Entry, Gateway, Index, RING, Row, State};
+
+impl State {
+    /// The newest revision.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Entries after a revision, oldest first; `None` when it is older than the ring.
+    #[must_use]
+    pub fn since(&self, revision: u64) -> Option<impl Iterator<Item = &Entry>> {
+        let oldest = self.ring.front().map_or(self.revision + 1, |e| e.revision);
+        if revision > self.revision || revision + 1 < oldest {
+            return None;
+        }
+        let skip = self.ring.partition_point(|e| e.revision <= revision);
+        Some(self.ring.iter().skip(skip))
+    }
+
+    pub(super) fn note(&mut self, what: Changed, gone: Option<Arc<str>>) -> u64 {
+        self.revision += 1;
+        if self.ring.len() == RING {
+            self.ring.pop_front();
+        }
+        self.ring.push_back(Entry { revision: self.revision, what, gone });
+        self.revision
+    }
+
+    pub(super) fn touch_row(&mut self, index: u32) {
+        let revision = self.note(Changed::Row(index), None);
+        if let Some(Some(row)) = self.rows.get_mut(index as usize) {
+            row.revision = revision;
+        }
+    }
+
+    pub(super) fn touch_agent(&mut self, agent: &AgentId) {
+        let Some(a) = self.agents.get(agent) else { return };
+        let gateways: Vec<u32> = a.gateways.values().copied().collect();
+        for g in gateways {
+            let Some(gateway) = self.gateways[g as usize].as_ref() else { continue };
+            let reference = gateway.record.gateway.clone();
+            let rows: Vec<u32> = gateway.instances.values().copied().collect();
+            for row in rows {
+                self.touch_row(row);
+            }
+            self.dirty.insert(reference);
+        }
+    }
+
+    pub(super) fn apply(&mut self, changes: &Changes, now: Timestamp) {
+        for gone in &changes.instances_gone {
+            self.remove_instance(gone);
+        }
+        for gone in &changes.gateways_gone {
+            self.remove_gateway(gone);
+        }
+        for g in &changes.gateways {
+            self.put_gateway(g.clone());
+        }
+        for i in &changes.instances {
+            self.put_instance(&i.instance, i.handle, now);
+        }
+        for (instance, condition) in &changes.conditions {
+            self.put_condition(instance, condition, now);
+        }
+    }
+
+    fn put_gateway(&mut self, record: GatewayRecord) {
+        let reference = record.gateway.clone();
+        let Some(agent) = self.agents.get_mut(&reference.agent) else { return };
+        self.dirty.insert(reference.clone());
+        if let Some(index) = agent.gateways.get(&reference.gateway).copied() {
+            if let Some(Some(g)) = self.gateways.get_mut(index as usize) {
+                g.record = record;
+            }
+            return;
+        }
+        let gateway = Gateway { record, instances: Index::default(), live: BTreeSet::new() };
+        let index = match self.free_gateways.pop() {
+            Some(i) => {
+                self.gateways[i as usize] = Some(gateway);
+                i
+            }
+            None => {
+                self.gateways.push(Some(gateway));
+                u32::try_from(self.gateways.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        agent.gateways.insert(reference.gateway, index);
+    }
+
+    fn put_instance(&mut self, instance: &InstanceRef, handle: u32, now: Timestamp) {
+        let Some(g) = self.gateway_index(&instance.gateway) else { return };
+        let existing =
+            self.gateways[g as usize].as_ref().and_then(|g| g.instances.get(&instance.instance)).copied();
+        let index = match existing {
+            Some(index) => {
+                if let Some(Some(row)) = self.rows.get_mut(index as usize) {
+                    row.handle = handle;
+                }
+                index
+            }
+            None => {
+                let row = Row::new(instance.instance.clone(), g, handle, now);
+                let index = match self.free_rows.pop() {
+                    Some(i) => {
+                        self.rows[i as usize] = Some(row);
+                        i
+                    }
+                    None => {
+                        self.rows.push(Some(row));
+                        u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
+                    }
+                };
+                if let Some(Some(g)) = self.gateways.get_mut(g as usize) {
+                    g.instances.insert(instance.instance.clone(), index);
+                }
+                index
+            }
+        };
+        self.touch_row(index);
+        self.dirty.insert(instance.gateway.clone());
+    }
+
+    fn put_condition(&mut self, instance: &InstanceRef, condition: &Condition, now: Timestamp) {
+        let Some(index) = self.row_index(instance) else { return };
+        if let Some(Some(row)) = self.rows.get_mut(index as usize) {
+            row.set(condition, now);
+        }
+        self.touch_row(index);
+        self.dirty.insert(instance.gateway.clone());
+    }
+
+    fn remove_instance(&mut self, instance: &InstanceRef) {
+        let Some(g) = self.gateway_index(&instance.gateway) else { return };
+        let removed = self.gateways[g as usize].as_mut().and_then(|g| g.instances.remove(&instance.instance));
+        if let Some(index) = removed {
+            self.rows[index as usize] = None;
+            self.free_rows.push(index);
+            self.note(Changed::Row(index), Some(instance.to_string().into()));
+            self.dirty.insert(instance.gateway.clone());
+        }
+    }
+
+    fn remove_gateway(&mut self, gateway: &GatewayRef) {
+        let Some(g) = self.gateway_index(gateway) else { return };
+        let ids: Vec<InstanceId> = self.gateways[g as usize]
+            .as_ref()
+            .map_or_else(Vec::new, |g| g.instances.keys().cloned().collect());
+        for id in ids {
+            self.remove_instance(&gateway.instance(id));
+        }
+        self.gateways[g as usize] = None;
+        self.free_gateways.push(g);
+        if let Some(agent) = self.agents.get_mut(&gateway.agent) {
+            agent.gateways.remove(&gateway.gateway);
+        }
+    }
+
+    pub(super) fn put_order(&mut self, order: Order) {
+        let gateway = order.proposal.target.gateway().clone();
+        let id = order.id;
+        let ended = order.state.ended();
+        if let Some(g) = self.gateway_index(&gateway)
+            && let Some(Some(g)) = self.gateways.get_mut(g as usize)
+        {
+            if ended {
+                g.live.remove(&id);
+            } else {
+                g.live.insert(id);
+            }
+        }
+        self.orders.insert(id, order);
+        self.note(Changed::Order(id), None);
+        self.dirty.insert(gateway);
+        if ended {
+            self.forget_ended(id);
+        }
+    }
+
+    /// Ended orders stay for watchers while they are in the ring, at most this many.
+    fn forget_ended(&mut self, newest: OrderId) {
+        const KEEP: usize = 1_024;
+        let ended = self.orders.values().filter(|o| o.state.ended()).count();
+        if ended > KEEP {
+            let oldest =
+                self.orders.values().filter(|o| o.state.ended() && o.id != newest).map(|o| o.id).min();
+            if let Some(id) = oldest {
+                self.orders.remove(&id);
+            }
+        }
+    }
+}
