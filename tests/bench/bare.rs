@@ -103,21 +103,22 @@ impl StreamingService<Report> for Attach {
 
     fn call(&mut self, request: Request<Streaming<Report>>) -> Self::Future {
         let table: Vec<(u32, u32, i64)> = Vec::new();
-        let answers = futures_util::stream::unfold((request.into_inner(), table), |(mut inbound, mut table)| async {
-            let report = match inbound.message().await {
-                Ok(Some(report)) => report,
-                Ok(None) => return None,
-                Err(status) => return Some((Err(status), (inbound, table))),
-            };
-            for row in &report.rows {
-                let at = row.instance as usize;
-                if at >= table.len() {
-                    table.resize(at + 1, (0, 0, 0));
+        let answers =
+            futures_util::stream::unfold((request.into_inner(), table), |(mut inbound, mut table)| async {
+                let report = match inbound.message().await {
+                    Ok(Some(report)) => report,
+                    Ok(None) => return None,
+                    Err(status) => return Some((Err(status), (inbound, table))),
+                };
+                for row in &report.rows {
+                    let at = row.instance as usize;
+                    if at >= table.len() {
+                        table.resize(at + 1, (0, 0, 0));
+                    }
+                    table[at] = (row.condition_status, row.cause, row.since_ms);
                 }
-                table[at] = (row.condition_status, row.cause, row.since_ms);
-            }
-            Some((Ok(Answer { sequence: report.sequence }), (inbound, table)))
-        });
+                Some((Ok(Answer { sequence: report.sequence }), (inbound, table)))
+            });
         Box::pin(async move { Ok(Response::new(Box::pin(answers) as Self::ResponseStream)) })
     }
 }
@@ -149,7 +150,8 @@ pub struct BareLink {
 impl BareLink {
     /// Connects, and makes one round trip so that the stream is really open.
     pub async fn open(address: &str) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))?.connect_timeout(Duration::from_secs(10));
+        let endpoint =
+            Endpoint::from_shared(format!("http://{address}"))?.connect_timeout(Duration::from_secs(10));
         let mut grpc = tonic::client::Grpc::new(endpoint.tcp_nodelay(true).connect().await?);
         grpc.ready().await?;
         let (outbound, requests) = mpsc::channel(1_024);

@@ -12,7 +12,13 @@ use mooring_tests::wait::until;
 const AT_ONCE: usize = 128;
 
 /// Attaches agents, named from `first` on, and waits until all their snapshots are durable.
-pub async fn attach(address: &str, first: usize, n: usize, shape: &Shape, settings: &Settings) -> Result<Vec<Simulated>> {
+pub async fn attach(
+    address: &str,
+    first: usize,
+    n: usize,
+    shape: &Shape,
+    settings: &Settings,
+) -> Result<Vec<Simulated>> {
     let one = |i: usize| {
         let who = Who::new(&format!("agent-{i:05}"));
         Simulated::start(address, who, shape.clone(), settings.clone())

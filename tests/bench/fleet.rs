@@ -97,6 +97,11 @@ async fn whole(table: &mut Table) -> Result<()> {
         "≤ 10 ns; ≤ 2 ns",
         format!("{:.1} × floor", idle / 10.0),
     );
-    table.row("Postgres rows per heartbeat", format!("{:.3}", rows / beats.max(1) as f64), "0; 0", String::new());
+    table.row(
+        "Postgres rows per heartbeat",
+        format!("{:.3}", rows / beats.max(1) as f64),
+        "0; 0",
+        String::new(),
+    );
     Ok(())
 }

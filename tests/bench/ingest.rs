@@ -64,11 +64,14 @@ pub async fn run() -> Result<()> {
     let changes = (Tally::of(&tally.changes) - first_changes) as f64;
     let events = stage.transitions().await? - first;
     anyhow::ensure!(events as f64 == changes, "{changes} changes were acknowledged, {events} are on record");
-    anyhow::ensure!(stage.orders().await?.0 == 0, "nothing was to be ordered");
+    anyhow::ensure!(stage.orders().await?.is_empty(), "nothing was to be ordered");
 
     let per = |s: &Side| s.cpu / s.changes * 1e6;
     let mut table = Table::new();
-    let setting = format!("{AGENTS} agents × {ROWS} changes a report, {} instances", big(f64::from(shape.total()) * AGENTS as f64));
+    let setting = format!(
+        "{AGENTS} agents × {ROWS} changes a report, {} instances",
+        big(f64::from(shape.total()) * AGENTS as f64)
+    );
     table.fact("first snapshot of all, durable", format!("{:.1} s", told.as_secs_f64()));
     table.fact("changes committed per second", big(ours.changes / ours.seconds));
     table.fact("bare tonic, rows, in memory only: changes per second", big(limit.changes / limit.seconds));
@@ -80,7 +83,8 @@ pub async fn run() -> Result<()> {
         "≥ 1.0 ×; ≥ 2.5 ×",
         format!("{:.3} ×", per(&limit) / per(&ours)),
     );
-    table.fact("Postgres, processor time per change", format!("{:.2} µs", ours.postgres / ours.changes * 1e6));
+    table
+        .fact("Postgres, processor time per change", format!("{:.2} µs", ours.postgres / ours.changes * 1e6));
     table.row(
         "Postgres rows per change",
         format!("{:.3}", (after.rows - before.rows) / changes),
@@ -138,7 +142,8 @@ fn flip(shape: &Shape, round: u32) -> Vec<ConditionChange> {
         if !down {
             return condition(i, ConditionKind::Beating, Status::True, None, at);
         }
-        let mut change = condition(i, ConditionKind::Beating, Status::False, Some(Cause::HeartbeatMissed), at);
+        let mut change =
+            condition(i, ConditionKind::Beating, Status::False, Some(Cause::HeartbeatMissed), at);
         WORDS.clone_into(&mut change.condition.message);
         change
     };
@@ -151,7 +156,10 @@ async fn bare_turn(bare: &BareServer, links: Vec<BareLink>, side: &mut Side) -> 
     let start = Instant::now();
     let changes = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
-    let tasks: Vec<_> = links.into_iter().map(|link| tokio::spawn(pump(link, Arc::clone(&changes), Arc::clone(&stop)))).collect();
+    let tasks: Vec<_> = links
+        .into_iter()
+        .map(|link| tokio::spawn(pump(link, Arc::clone(&changes), Arc::clone(&stop))))
+        .collect();
     tokio::time::sleep(TURN).await;
     stop.store(true, Ordering::Relaxed);
     let mut links = Vec::new();

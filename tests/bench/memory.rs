@@ -33,10 +33,20 @@ pub async fn run() -> Result<()> {
         points.push((instances, now));
     }
     safe(&settings.tally)?;
-    table.row("slope over all points", bytes(slope(&points)), "≤ 160 B; ≤ 96 B", format!("{:.1} × floor", slope(&points) / 160.0));
+    table.row(
+        "slope over all points",
+        bytes(slope(&points)),
+        "≤ 160 B; ≤ 96 B",
+        format!("{:.1} × floor", slope(&points) / 160.0),
+    );
     // The ring of recent changes (65,536 of them) is filled once, by the first 22,000 instances.
     let filled = slope(&points[1..]);
-    table.row("slope from 20,000 on", bytes(filled), "≤ 160 B; ≤ 96 B", format!("{:.1} × floor", filled / 160.0));
+    table.row(
+        "slope from 20,000 on",
+        bytes(filled),
+        "≤ 160 B; ≤ 96 B",
+        format!("{:.1} × floor", filled / 160.0),
+    );
     table.print("memory: of the controller per instance, all indexes, two conditions known of each");
     Ok(())
 }

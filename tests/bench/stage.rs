@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use mooring_core::order::State;
 use mooring_proto::v1::GetFleetRequest;
 use mooring_store_pg::private::{Options, PrivatePostgres};
 use mooring_tests::client::Api;
@@ -53,7 +54,8 @@ impl Stage {
         let dir = tempfile::Builder::new().prefix("mooring-bench-").tempdir()?;
         // Passable: root's Postgres runs as another user.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
-        let postgres = PrivatePostgres::start(Options::new(dir.path())).await.context("Postgres does not start")?;
+        let postgres =
+            PrivatePostgres::start(Options::new(dir.path())).await.context("Postgres does not start")?;
         postgres.create_database(DATABASE).await?;
         let address = || format!("127.0.0.1:{}", free_port());
         let (api, link) = (address(), address());
@@ -105,13 +107,16 @@ impl Stage {
         Ok(Written { rows: row.try_get("rows")?, wal: row.try_get("wal")? })
     }
 
-    /// Orders as the database has them: all, and those that succeeded.
-    pub async fn orders(&self) -> Result<(i64, i64)> {
+    /// Orders as the database has them: how many ended or are in each state, and with which words.
+    pub async fn orders(&self) -> Result<Vec<(String, i64)>> {
         let mut connection = self.connect().await?;
-        let row = sqlx::query("SELECT count(*) AS made, count(*) FILTER (WHERE state = 10) AS well FROM orders")
-            .fetch_one(&mut connection)
-            .await?;
-        Ok((row.try_get("made")?, row.try_get("well")?))
+        let sql = "SELECT state, outcome, count(*) AS n FROM orders GROUP BY state, outcome ORDER BY n DESC";
+        let rows = sqlx::query(sql).fetch_all(&mut connection).await?;
+        let of = |row: &sqlx::postgres::PgRow| -> Result<(String, i64)> {
+            let state = State::from_code(row.try_get("state")?).map_or("?", State::name);
+            Ok((format!("{state}: {}", row.try_get::<String, _>("outcome")?), row.try_get("n")?))
+        };
+        rows.iter().map(of).collect()
     }
 
     /// Events of conditions.

@@ -130,6 +130,16 @@ impl Process {
         }
     }
 
+    /// SIGTERM, and a short wait on the spot: for destructors, where nothing can be awaited.
+    pub fn stop_now(&mut self) {
+        let Some(pid) = self.child.id() else { return };
+        send(pid, Signal::TERM);
+        let start = std::time::Instant::now();
+        while start.elapsed() < std::time::Duration::from_secs(8) && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Waits for it to end by itself. Returns the exit code.
     pub async fn wait(&mut self) -> Option<i32> {
         self.child.wait().await.ok().and_then(|s| s.code())

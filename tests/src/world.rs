@@ -64,6 +64,15 @@ impl Watched {
         self
     }
 
+    /// With these instances instead of the one of its own name.
+    #[must_use]
+    pub fn with_instances(mut self, ids: &[&str]) -> Self {
+        for id in ids {
+            let _ = write!(self.more, "\n[[gateway.instance]]\nid = \"{id}\"\n");
+        }
+        self
+    }
+
     /// The name of its one instance.
     #[must_use]
     pub fn instance(&self) -> String {
@@ -240,6 +249,10 @@ impl Drop for World {
         // A failing test shows what the processes said: the harness keeps it from view otherwise.
         if std::thread::panicking() {
             eprintln!("{}", self.log());
+        }
+        // Killed, an agent would leave the gateways that it runs behind.
+        if let Some(agent) = &mut self.agent {
+            agent.stop_now();
         }
     }
 }

@@ -6,8 +6,12 @@ use mooring_core::cause::Cause;
 use mooring_core::condition::{ConditionKind, Status};
 use mooring_proto::agent_v1 as pb;
 use mooring_proto::link::to_columns;
-use mooring_proto::v1::{ConditionStatus, CreateOrderRequest, GetOrderRequest, OrderAction, OrderState, Phase};
-use mooring_tests::agents::{Down, Link, Obedience, Settings, Shape, Simulated, Tally, Up, Who, condition, now, sick};
+use mooring_proto::v1::{
+    ConditionStatus, CreateOrderRequest, GetOrderRequest, OrderAction, OrderState, Phase,
+};
+use mooring_tests::agents::{
+    Down, Link, Obedience, Settings, Shape, Simulated, Tally, Up, Who, condition, now, sick,
+};
 use mooring_tests::postgres::fresh_database;
 use mooring_tests::wait::until;
 use mooring_tests::world::{QUICK_POLICY, World};
@@ -38,7 +42,8 @@ async fn untouched(agent: &Simulated) {
 
 /// An agent that has said `Hello` and told a snapshot of this shape by hand, as report 1.
 async fn by_hand(world: &World, who: &Who, shape: &Shape) -> Link {
-    let mut link = Link::open(&world.agents_address, who.token.as_deref(), who.hello()).await.expect("it is let in");
+    let mut link =
+        Link::open(&world.agents_address, who.token.as_deref(), who.hello()).await.expect("it is let in");
     assert!(link.welcome.snapshot, "{:?}", link.welcome);
     for report in shape.snapshot(&[]) {
         link.report(pb::Report { sequence: 1, ..report }).await;
@@ -86,12 +91,14 @@ async fn a_handle_that_was_never_bound_ends_that_stream_and_no_other() {
     let world = controller(&[]).await;
     let bystander = good(&world, "bystander", Shape::new(1, 2)).await;
     // Handle 2 exists at both, 3 at neither: handles mean nothing outside their own stream.
-    let report = pb::Report { conditions: Some(to_columns(&[sick(3, Cause::SessionLost)])), ..Default::default() };
+    let report =
+        pb::Report { conditions: Some(to_columns(&[sick(3, Cause::SessionLost)])), ..Default::default() };
     let status = refused(&world, &bystander, report).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert!(status.message().contains("conditions.instance"), "{status:?}");
     let orphan = pb::Instance { handle: 9, gateway: 7, id: "x".to_owned() };
-    let status = refused(&world, &bystander, pb::Report { instances: vec![orphan], ..Default::default() }).await;
+    let status =
+        refused(&world, &bystander, pb::Report { instances: vec![orphan], ..Default::default() }).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert!(status.message().contains("instances.gateway"), "{status:?}");
     // What it said of its own instance is about its own, whatever another's has as a name.
@@ -150,7 +157,8 @@ async fn what_is_too_large_is_refused_with_the_limit() {
     assert!(honest.message().contains("at most 5"), "{honest:?}");
 
     // Not said: refused when it shows.
-    let instances = (3..=60).map(|i| pb::Instance { handle: i, gateway: 1, id: Shape::instance_id(i) }).collect();
+    let instances =
+        (3..=60).map(|i| pb::Instance { handle: i, gateway: 1, id: Shape::instance_id(i) }).collect();
     let status = refused(&world, &bystander, pb::Report { instances, ..Default::default() }).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert!(status.message().contains("more than 50"), "{status:?}");
@@ -161,7 +169,8 @@ async fn what_is_too_large_is_refused_with_the_limit() {
 
     // A report beyond 4 MiB is not even decoded.
     let receipt = pb::Receipt { output: "x".repeat(5 << 20), ..Default::default() };
-    let status = refused(&world, &bystander, pb::Report { receipts: vec![receipt], ..Default::default() }).await;
+    let status =
+        refused(&world, &bystander, pb::Report { receipts: vec![receipt], ..Default::default() }).await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert!(status.message().contains("too large"), "{status:?}");
 }
@@ -175,7 +184,8 @@ async fn more_reports_than_the_window_end_the_stream() {
     for sequence in 2..66 {
         let status = if sequence % 2 == 0 { Status::True } else { Status::Unknown };
         let change = condition(1, ConditionKind::Stable, status, None, now());
-        link.report(pb::Report { sequence, conditions: Some(to_columns(&[change])), ..Default::default() }).await;
+        link.report(pb::Report { sequence, conditions: Some(to_columns(&[change])), ..Default::default() })
+            .await;
     }
     let status = link.ended().await;
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
@@ -190,7 +200,9 @@ async fn a_receipt_for_another_agents_order_is_ignored() {
     let (orders, mut given) = tokio::sync::mpsc::unbounded_channel();
     let settings = Settings { orders: Some(orders), ..silent };
     let shape = Shape::new(1, 1);
-    let owner = Simulated::start(&world.agents_address, Who::new("owner"), shape.clone(), settings).await.expect("in");
+    let owner = Simulated::start(&world.agents_address, Who::new("owner"), shape.clone(), settings)
+        .await
+        .expect("in");
     let request = CreateOrderRequest {
         target: shape.instance_name("owner", 1),
         action: OrderAction::Reconnect.into(),
@@ -220,13 +232,31 @@ async fn a_receipt_for_another_agents_order_is_ignored() {
     untouched(&owner).await;
 }
 
+/// An agent so fast that its receipts and the recovery come in the same report: the recovery is the order's own doing.
+#[tokio::test]
+async fn what_is_carried_out_at_once_is_verified_all_the_same() {
+    let world = controller(&[]).await;
+    let agent = good(&world, "quick", Shape::new(30, 1)).await;
+    for instance in 1..=30 {
+        agent.report(vec![sick(instance, Cause::SessionLost)]).await.expect("durable");
+    }
+    until("all orders to have succeeded, one for each", || async {
+        let orders = world.api.orders().await;
+        let well = |o: &mooring_proto::v1::Order| o.state() == OrderState::Succeeded;
+        let done = orders.as_ref().is_ok_and(|o| o.len() == 30 && o.iter().all(well));
+        if done { Ok(()) } else { Err(orders) }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn of_two_boots_the_live_one_stays_and_a_dead_one_is_followed() {
     let mut world = World::prepare(QUICK_POLICY, fresh_database().await);
     // Slow beats: that one is dead shows when it is asked, long before its silence is noticed.
     let path = world.file("controller.toml");
     let config = std::fs::read_to_string(&path).expect("controller.toml");
-    let slow = config.replace("beat = \"500ms\"", "beat = \"5s\"").replace("grace = \"3s\"", "grace = \"30s\"");
+    let slow =
+        config.replace("beat = \"500ms\"", "beat = \"5s\"").replace("grace = \"3s\"", "grace = \"30s\"");
     assert_ne!(config, slow);
     std::fs::write(&path, slow).expect("controller.toml");
     world.start_controller().await;
@@ -238,16 +268,20 @@ async fn of_two_boots_the_live_one_stays_and_a_dead_one_is_followed() {
     assert_eq!(turned_away.code(), Code::AlreadyExists, "{turned_away:?}");
     untouched(&first).await;
     let events = world.api.events().await.expect("events");
-    assert!(events.iter().any(|e| e.subject == "agents/twin" && e.message.contains("two agents")), "{events:#?}");
+    assert!(
+        events.iter().any(|e| e.subject == "agents/twin" && e.message.contains("two agents")),
+        "{events:#?}"
+    );
 
     drop(first);
-    let link = until("the second to be let in", || open()).await;
+    let link = until("the second to be let in", open).await;
     assert!(link.welcome.snapshot, "another boot begins anew: {:?}", link.welcome);
     assert_eq!(link.welcome.session_epoch, 2);
 
     // One that holds its stream open and says nothing is dead, too.
     let third = Who::new("twin");
-    let third = Link::open(&world.agents_address, None, third.hello()).await.expect("the second does not answer");
+    let third =
+        Link::open(&world.agents_address, None, third.hello()).await.expect("the second does not answer");
     assert_eq!(third.welcome.session_epoch, 3);
     let mut link = link;
     let status = async {
@@ -268,7 +302,9 @@ async fn a_returning_agent_is_asked_for_nothing_that_is_known() {
     let who = Who::new("back");
     let shape = Shape::new(2, 3);
     let start = async |world: &World| {
-        Simulated::start(&world.agents_address, who.clone(), shape.clone(), Settings::default()).await.expect("in")
+        Simulated::start(&world.agents_address, who.clone(), shape.clone(), Settings::default())
+            .await
+            .expect("in")
     };
     let agent = start(&world).await;
     assert!(agent.welcome.snapshot && agent.welcome.resume_after == 0);
@@ -281,15 +317,25 @@ async fn a_returning_agent_is_asked_for_nothing_that_is_known() {
     assert_eq!((agent.welcome.snapshot, agent.welcome.resume_after), (false, told));
     // Its handles still mean what they meant.
     let name = shape.instance_name("back", 6);
-    agent.report(vec![condition(6, ConditionKind::Stable, Status::True, None, now())]).await.expect("durable");
+    agent
+        .report(vec![condition(6, ConditionKind::Stable, Status::True, None, now())])
+        .await
+        .expect("durable");
     let instance = world.api.instance(&name).await.expect("it is there");
-    assert!(instance.conditions.iter().any(|c| c.r#type == "Stable" && c.status() == ConditionStatus::True), "{instance:#?}");
+    assert!(
+        instance.conditions.iter().any(|c| c.r#type == "Stable" && c.status() == ConditionStatus::True),
+        "{instance:#?}"
+    );
     let told = agent.stop().await.expect("it leaves by itself").sequence;
 
     world.kill_controller().await;
     world.start_controller().await;
     let agent = start(&world).await;
-    assert_eq!((agent.welcome.snapshot, agent.welcome.resume_after), (false, told), "also by a new controller");
+    assert_eq!(
+        (agent.welcome.snapshot, agent.welcome.resume_after),
+        (false, told),
+        "also by a new controller"
+    );
     let change = condition(4, ConditionKind::Stable, Status::True, None, now());
     agent.report(vec![change]).await.expect("durable");
     world.api.phase(&shape.instance_name("back", 5), Phase::Degraded).await;
@@ -299,7 +345,10 @@ async fn a_returning_agent_is_asked_for_nothing_that_is_known() {
     let next = link.welcome.resume_after + 1;
     let change = || Some(to_columns(&[condition(1, ConditionKind::Stable, Status::True, None, now())]));
     link.report(pb::Report { sequence: next + 1, conditions: change(), ..Default::default() }).await;
-    let asked = link.until("a resync", |m| if let Down::Resync(r) = m { Some(r) } else { None }).await.expect("a gap");
+    let asked = link
+        .until("a resync", |m| if let Down::Resync(r) = m { Some(r) } else { None })
+        .await
+        .expect("a gap");
     assert!(asked.reason.contains(&next.to_string()), "{asked:?}");
     // One that was told already is acknowledged again and changes nothing.
     link.report(pb::Report { sequence: next - 1, conditions: change(), ..Default::default() }).await;
@@ -326,7 +375,9 @@ async fn one_that_floods_does_not_hold_up_another() {
     let flooding = Shape::new(10, 100);
     let settings = Settings::default();
     let tally = std::sync::Arc::clone(&settings.tally);
-    let flood = Simulated::start(&world.agents_address, Who::new("flood"), flooding.clone(), settings).await.expect("in");
+    let flood = Simulated::start(&world.agents_address, Who::new("flood"), flooding.clone(), settings)
+        .await
+        .expect("in");
     let stream = async {
         // As much as the window lets through, all the time.
         let mut round = 0u32;
@@ -366,7 +417,11 @@ async fn one_that_floods_does_not_hold_up_another() {
         took = measure => took,
     };
     let median = took[took.len() / 2];
-    eprintln!("beside a flood of {} changes: median {median:?}, worst {:?}", Tally::of(&tally.changes), took.last());
+    eprintln!(
+        "beside a flood of {} changes: median {median:?}, worst {:?}",
+        Tally::of(&tally.changes),
+        took.last()
+    );
     assert!(median < BOUND, "{took:?}");
     assert!(flood.is_attached() && quiet.is_attached());
 }
@@ -378,7 +433,8 @@ async fn two_controllers_start_on_one_empty_database() {
     let mut two = World::prepare(QUICK_POLICY, database);
     tokio::join!(one.start_controller(), two.start_controller());
     // Both serve, and both write to the same tables.
-    let (a, b) = (good(&one, "agent-a", Shape::new(1, 1)).await, good(&two, "agent-b", Shape::new(1, 1)).await);
+    let (a, b) =
+        (good(&one, "agent-a", Shape::new(1, 1)).await, good(&two, "agent-b", Shape::new(1, 1)).await);
     untouched(&a).await;
     untouched(&b).await;
 }

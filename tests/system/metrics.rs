@@ -10,9 +10,8 @@ use mooring_proto::v1::{GetFleetRequest, OrderState};
 use mooring_tests::agents::{Settings, Shape, Simulated, Tally, Who, sick};
 use mooring_tests::gateway::http;
 use mooring_tests::postgres::fresh_database;
-use mooring_tests::wait::{LIMIT, until};
+use mooring_tests::wait::until;
 use mooring_tests::world::{QUICK_POLICY, World};
-use rustix::process::Signal;
 use tokio::sync::mpsc;
 
 /// The series on the page: names with their labels, without their values.
@@ -23,7 +22,9 @@ async fn series(world: &World) -> BTreeSet<String> {
 }
 
 async fn agent(world: &World, id: &str, shape: Shape) -> Simulated {
-    Simulated::start(&world.agents_address, Who::new(id), shape, Settings::default()).await.expect("it is let in")
+    Simulated::start(&world.agents_address, Who::new(id), shape, Settings::default())
+        .await
+        .expect("it is let in")
 }
 
 /// One instance fails, is ordered to reconnect, and is well again.
@@ -34,7 +35,8 @@ async fn one_repair(world: &World, agent: &Simulated, instance: u32) {
 
 async fn instances(world: &World, n: i32) {
     until(&format!("{n} instances"), || async {
-        let fleet = world.api.fleet.clone().get_fleet(GetFleetRequest {}).await.map(tonic::Response::into_inner);
+        let fleet =
+            world.api.fleet.clone().get_fleet(GetFleetRequest {}).await.map(tonic::Response::into_inner);
         if fleet.as_ref().is_ok_and(|f| f.instances == n) { Ok(()) } else { Err(fleet) }
     })
     .await;
@@ -49,7 +51,10 @@ async fn ten_thousand_instances_have_as_many_series_as_ten() {
     instances(&world, 10).await;
     let few = series(&world).await;
     assert!(few.iter().any(|s| s.starts_with("mooring_order_issued_total{")), "{few:#?}");
-    assert!(few.iter().any(|s| s.starts_with("mooring_instance_count{") && s.contains("Healthy")), "{few:#?}");
+    assert!(
+        few.iter().any(|s| s.starts_with("mooring_instance_count{") && s.contains("Healthy")),
+        "{few:#?}"
+    );
 
     let mut more = Vec::new();
     for n in 0..9 {
@@ -89,11 +94,13 @@ async fn holds_nothing_up(endpoint: &str) {
     let settings = Settings { orders: Some(orders), ..Settings::default() };
     let tally = std::sync::Arc::clone(&settings.tally);
     let shape = Shape::new(20, 1);
-    let agent = Simulated::start(&world.agents_address, Who::new("agent"), shape, settings).await.expect("in");
+    let agent =
+        Simulated::start(&world.agents_address, Who::new("agent"), shape, settings).await.expect("in");
     for instance in 1..=20 {
         let start = Instant::now();
         drop(agent.report(vec![sick(instance, Cause::SessionLost)]));
-        let given = tokio::time::timeout(Duration::from_secs(5), given.recv()).await.expect("an order, in time");
+        let given =
+            tokio::time::timeout(Duration::from_secs(5), given.recv()).await.expect("an order, in time");
         let given = given.expect("the agent lives");
         assert_eq!(given.order.target, agent.shape.instance_name("agent", instance));
         // The policy waits 200 ms and looks every 100 ms; exports would hold up for 10 s.
@@ -102,7 +109,8 @@ async fn holds_nothing_up(endpoint: &str) {
     assert_eq!((Tally::of(&tally.orders), Tally::of(&tally.stale)), (20, 0));
     let controller = world.controller.take().expect("running");
     let start = Instant::now();
-    assert_eq!(controller.terminate().await.0, Some(0), "it stops in order");
+    let (code, log) = controller.terminate().await;
+    assert_eq!(code, Some(0), "it stops in order: {log}");
     // `shutdown_grace` is 5 s: everything else has long ended when the flush gives up.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }

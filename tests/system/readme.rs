@@ -75,12 +75,14 @@ async fn every_operator_line_works() {
         .into_iter()
         .map(|id| {
             let port = free_port();
-            Watched::supervised(id, port, &node_command("ws-plain.js", port))
+            let watched = Watched::supervised(id, port, &node_command("ws-plain.js", port));
+            // As in the demo, one gateway has two instances.
+            if id == "chat" { watched.with_instances(&["acct-1", "acct-2"]) } else { watched }
         })
         .collect();
     let world = World::start(&watched).await;
-    for w in &watched {
-        world.api.phase(&w.instance(), Phase::Healthy).await;
+    for name in ["chat/instances/acct-1", "chat/instances/acct-2", "feed/instances/feed", "moody/instances/moody"] {
+        world.api.phase(&format!("agents/local/gateways/{name}"), Phase::Healthy).await;
     }
     // Pauses come after orders in the README and would stop nothing before them; two reconnects may meet a cooldown.
     for line in lines {

@@ -9,8 +9,12 @@ use mooring_tests::postgres::fresh_database;
 use mooring_tests::process::send;
 use mooring_tests::wait::until;
 use mooring_tests::world::{QUICK_POLICY, Watched, World};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use rustix::process::Signal;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -38,7 +42,8 @@ impl TraceService for Collector {
         let mut traces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for resource in request.into_inner().resource_spans {
             let attributes = resource.resource.map(|r| r.attributes).unwrap_or_default();
-            let service = attributes.into_iter().find(|a| a.key == "service.name").and_then(|a| a.value?.value);
+            let service =
+                attributes.into_iter().find(|a| a.key == "service.name").and_then(|a| a.value?.value);
             let service = if let Some(Value::StringValue(name)) = service { name } else { String::new() };
             for span in resource.scope_spans.into_iter().flat_map(|s| s.spans) {
                 let kept = Span {
@@ -83,7 +88,8 @@ impl Collector {
         });
         all.ok_or_else(|| {
             let named = |s: &Span| format!("{}/{}", s.service, s.name);
-            let ours = |s: &&Span| ["observe", "decide", "execute", "verify"].iter().any(|n| s.name.ends_with(n));
+            let ours =
+                |s: &&Span| ["observe", "decide", "execute", "verify"].iter().any(|n| s.name.ends_with(n));
             let traces = traces.values().map(|t| t.iter().filter(ours).map(named).collect::<Vec<_>>());
             format!("{:#?}", traces.filter(|t| !t.is_empty()).collect::<Vec<_>>())
         })

@@ -71,7 +71,7 @@ pub enum StartError {
         /// The section of the configuration.
         section: &'static str,
         /// Why.
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// An address cannot be bound.
     #[error("{section}.listen")]
@@ -252,7 +252,7 @@ impl Side {
         watched: &mut Vec<Arc<dyn Reload>>,
     ) -> Result<Self, StartError> {
         let tls = tls.as_ref().map(ServerTls::load).transpose();
-        let tls = tls.map_err(|source| StartError::Tls { section, source })?;
+        let tls = tls.map_err(|e| StartError::Tls { section, source: Box::new(e) })?;
         let tokens = tokens.as_ref().map(|file| TokenSet::load(std::slice::from_ref(file), principal)).transpose();
         let tokens = tokens.map_err(|source| StartError::Tokens { section, source })?;
         watched.extend(tls.clone().map(|t| t as Arc<dyn Reload>));

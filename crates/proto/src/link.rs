@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn hostile_text_is_defused() {
         assert_eq!(printable("a\u{1b}[31mb\u{202e}c\n"), "a\u{fffd}[31mb\u{fffd}c\n");
-        assert_eq!(traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").is_some(), true);
+        assert!(traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").is_some());
         assert_eq!(traceparent("00-xyz"), None);
     }
 

@@ -74,8 +74,10 @@ impl Link {
     /// # Errors
     /// What the controller answers instead.
     pub async fn open(address: &str, token: Option<&str>, hello: pb::Hello) -> Result<Self, Status> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|e| Status::internal(e.to_string()))?;
-        let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|e| Status::unavailable(e.to_string()))?;
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|e| Status::internal(e.to_string()))?;
+        let channel =
+            endpoint.tcp_nodelay(true).connect().await.map_err(|e| Status::unavailable(e.to_string()))?;
         let mut client = AgentServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
@@ -85,7 +87,9 @@ impl Link {
         let mut request = Request::new(ReceiverStream::new(requests));
         if let Some(token) = token {
             let value = format!("Bearer {token}").parse();
-            request.metadata_mut().insert("authorization", value.map_err(|_| Status::internal("not a header"))?);
+            request
+                .metadata_mut()
+                .insert("authorization", value.map_err(|_| Status::internal("not a header"))?);
         }
         let mut inbound = client.attach(request).await?.into_inner();
         match inbound.message().await?.and_then(|m| m.message) {
@@ -129,7 +133,11 @@ impl Link {
     ///
     /// # Panics
     /// When it does not come in time.
-    pub async fn until<T>(&mut self, what: &str, mut find: impl FnMut(Down) -> Option<T>) -> Result<T, Status> {
+    pub async fn until<T>(
+        &mut self,
+        what: &str,
+        mut find: impl FnMut(Down) -> Option<T>,
+    ) -> Result<T, Status> {
         let limit = Instant::now() + LIMIT;
         loop {
             let left = limit.saturating_duration_since(Instant::now());
@@ -139,7 +147,12 @@ impl Link {
                 return Err(Status::unavailable("the stream ended without a word"));
             };
             if let Down::Heartbeat(h) = &message {
-                self.send(Up::Heartbeat(pb::Heartbeat { number: h.number, seen: h.number, ..Default::default() })).await;
+                self.send(Up::Heartbeat(pb::Heartbeat {
+                    number: h.number,
+                    seen: h.number,
+                    ..Default::default()
+                }))
+                .await;
             }
             if let Some(found) = find(message) {
                 return Ok(found);

@@ -108,16 +108,23 @@ impl Shape {
         let last = parts.len() - 1;
         let report = |(n, part): (usize, &&[u32])| {
             let healthy = part.iter().flat_map(|i| {
-                [ConditionKind::Reachable, ConditionKind::Beating].map(|k| condition(*i, k, Status::True, None, at))
+                [ConditionKind::Reachable, ConditionKind::Beating]
+                    .map(|k| condition(*i, k, Status::True, None, at))
             });
             let told: Vec<ConditionChange> = healthy
-                .filter(|c| !sick.iter().any(|s| s.instance == c.instance && s.condition.kind == c.condition.kind))
+                .filter(|c| {
+                    !sick.iter().any(|s| s.instance == c.instance && s.condition.kind == c.condition.kind)
+                })
                 .chain(sick.iter().filter(|s| part.contains(&s.instance)).cloned())
                 .collect();
             pb::Report {
                 snapshot_begin: n == 0,
                 snapshot_end: n == last,
-                gateways: if n == 0 { (1..=self.gateways).map(|g| self.gateway(g)).collect() } else { Vec::new() },
+                gateways: if n == 0 {
+                    (1..=self.gateways).map(|g| self.gateway(g)).collect()
+                } else {
+                    Vec::new()
+                },
                 instances: part.iter().map(|i| self.instance(*i)).collect(),
                 conditions: Some(to_columns(&told)),
                 ..Default::default()

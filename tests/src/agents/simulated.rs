@@ -140,7 +140,9 @@ impl Simulated {
             Ok(_) => Ok(Self { who, shape, welcome, commands, task }),
             Err(_) => match task.await {
                 Ok(Err(status)) => Err(status),
-                other => Err(Status::unavailable(format!("the stream ended before the snapshot was told: {other:?}"))),
+                other => Err(Status::unavailable(format!(
+                    "the stream ended before the snapshot was told: {other:?}"
+                ))),
             },
         }
     }
@@ -202,7 +204,8 @@ impl Talk {
         if link.welcome.snapshot {
             if self.settings.spread {
                 // Anywhere within the spread, the same for the same id.
-                let place = self.agent.bytes().fold(17u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
+                let place =
+                    self.agent.bytes().fold(17u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
                 tokio::time::sleep(spread.mul_f64(f64::from(place % 1_000) / 1_000.0)).await;
             }
             self.everything(Some(synced));
@@ -293,7 +296,12 @@ impl Talk {
         self.queue.append(&mut reports);
     }
 
-    fn changes(&mut self, changes: &[ConditionChange], receipts: Vec<pb::Receipt>, done: Option<oneshot::Sender<Instant>>) {
+    fn changes(
+        &mut self,
+        changes: &[ConditionChange],
+        receipts: Vec<pb::Receipt>,
+        done: Option<oneshot::Sender<Instant>>,
+    ) {
         for change in changes {
             let key = (change.instance, change.condition.kind);
             if change.condition.status == Answer::True {

@@ -105,7 +105,9 @@ impl Clerk {
         for (id, state, target) in live {
             match state {
                 State::Verifying => self.check(id).await?,
-                State::Pending | State::Dispatched if self.parts.fleet.read().recovered(&target) => {
+                // Only what was never sent. One that is on the wire cannot be called back, and the recovery may be its
+                // own doing: conditions are believed a moment before the receipts of the same report are read.
+                State::Pending if self.parts.fleet.read().recovered(&target) => {
                     self.step_quietly(id, Event::Recovered).await?;
                 }
                 State::Pending

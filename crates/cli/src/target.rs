@@ -1,0 +1,226 @@
+//! Names as people type them: a full resource name, or its end where that is unambiguous.
+//!
+//! `chat`, `chat/acct-1` and `host-a/chat/acct-1` are looked up among what there is; a full name is taken as it stands,
+//! without asking. What is ambiguous is refused with the candidates: an order on the wrong gateway is worse than one
+//! more line of typing.
+
+use mooring_core::id::{GatewayRef, InstanceRef, Target};
+use mooring_proto::v1::{ListGatewaysRequest, ListInstancesRequest};
+
+use crate::client::{Client, pages};
+use crate::failure::{Failure, Outcome};
+
+/// Most candidates that an error lists.
+const MAX_LISTED: usize = 10;
+
+/// What kind of thing is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// An instance; the name of a gateway that has just one stands for it.
+    Instance,
+    /// A gateway or an instance; a name that is both is the gateway's.
+    Either,
+}
+
+/// Finds what is meant.
+pub(crate) async fn resolve(client: &Client, given: &str, want: Want) -> Outcome<Target> {
+    if given.starts_with("agents/") {
+        return full(given, want);
+    }
+    let ids = ids(given)?;
+    let gateways = gateways(client, &ids).await?;
+    let instances = instances(client, &ids, &gateways).await?;
+    choose(given, &ids, want, &gateways, &instances)
+}
+
+/// As [`resolve`], for an instance.
+pub(crate) async fn resolve_instance(client: &Client, given: &str) -> Outcome<String> {
+    Ok(resolve(client, given, Want::Instance).await?.to_string())
+}
+
+fn full(given: &str, want: Want) -> Outcome<Target> {
+    let target: Target = given.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
+    match (want, &target) {
+        (Want::Instance, Target::Gateway(gateway)) => Err(Failure::Usage(format!(
+            "{given} is a gateway, and an instance is needed: {gateway}/instances/..., or the end of its name"
+        ))),
+        _ => Ok(target),
+    }
+}
+
+/// The ids in a shortened name; the names of collections may stand between them.
+fn ids(given: &str) -> Outcome<Vec<String>> {
+    let ids: Vec<String> = given
+        .split('/')
+        .filter(|part| !matches!(*part, "agents" | "gateways" | "instances"))
+        .map(str::to_owned)
+        .collect();
+    let well =
+        (1..=3).contains(&ids.len()) && ids.iter().all(|id| mooring_core::id::InstanceId::new(id).is_ok());
+    if well {
+        return Ok(ids);
+    }
+    Err(Failure::Usage(format!(
+        "`{given}` is not a name: write GATEWAY, GATEWAY/INSTANCE or AGENT/GATEWAY/INSTANCE, or a full resource name"
+    )))
+}
+
+fn of_gateway(gateway: &GatewayRef) -> [&str; 2] {
+    [gateway.agent.as_str(), gateway.gateway.as_str()]
+}
+
+fn of_instance(instance: &InstanceRef) -> [&str; 3] {
+    let [agent, gateway] = of_gateway(&instance.gateway);
+    [agent, gateway, instance.instance.as_str()]
+}
+
+fn ends_with(name: &[&str], ids: &[String]) -> bool {
+    name.len() >= ids.len() && name[name.len() - ids.len()..].iter().zip(ids).all(|(a, b)| a == b)
+}
+
+async fn gateways(client: &Client, ids: &[String]) -> Outcome<Vec<GatewayRef>> {
+    if ids.len() > 2 {
+        return Ok(Vec::new());
+    }
+    let (all, _) = pages(None, async |page_size, page_token| {
+        let request = ListGatewaysRequest { page_size, page_token, ..ListGatewaysRequest::default() };
+        let answer = client.call(client.fleet().list_gateways(request)).await?;
+        Ok((answer.gateways, answer.next_page_token))
+    })
+    .await?;
+    Ok(all.into_iter().filter_map(|g| g.name.parse().ok()).collect())
+}
+
+/// The instances that may be meant: no more is fetched than the name leaves open.
+async fn instances(client: &Client, ids: &[String], gateways: &[GatewayRef]) -> Outcome<Vec<InstanceRef>> {
+    let parent = match ids {
+        [agent, gateway, _] => format!("agents/{agent}/gateways/{gateway}"),
+        [gateway, _] => format!("agents/-/gateways/{gateway}"),
+        // A gateway of that name: its instances will do. Otherwise it is an instance's, anywhere.
+        [one] if gateways.iter().any(|g| g.gateway.as_str() == one) => format!("agents/-/gateways/{one}"),
+        _ => String::new(),
+    };
+    let (all, _) = pages(None, async |page_size, page_token| {
+        let request = ListInstancesRequest {
+            parent: parent.clone(),
+            page_size,
+            page_token,
+            ..ListInstancesRequest::default()
+        };
+        let answer = client.call(client.fleet().list_instances(request)).await?;
+        Ok((answer.instances, answer.next_page_token))
+    })
+    .await?;
+    Ok(all.into_iter().filter_map(|i| i.name.parse().ok()).collect())
+}
+
+/// The decision: pure.
+fn choose(
+    given: &str,
+    ids: &[String],
+    want: Want,
+    gateways: &[GatewayRef],
+    instances: &[InstanceRef],
+) -> Outcome<Target> {
+    let named: Vec<&GatewayRef> = gateways.iter().filter(|g| ends_with(&of_gateway(g), ids)).collect();
+    let mut found: Vec<Target> = match want {
+        Want::Either => named.iter().map(|g| Target::Gateway((*g).clone())).collect(),
+        Want::Instance => {
+            instances.iter().filter(|i| named.contains(&&i.gateway)).cloned().map(Target::Instance).collect()
+        }
+    };
+    // An instance on a gateway that is meant itself (`chat/chat` for `chat`) is no second candidate.
+    let own = instances.iter().filter(|i| ends_with(&of_instance(i), ids) && !named.contains(&&i.gateway));
+    found.extend(own.cloned().map(Target::Instance));
+    let exact = instances.iter().filter(|i| named.contains(&&i.gateway) && ends_with(&of_instance(i), ids));
+    if want == Want::Instance {
+        let exact: Vec<Target> = exact.cloned().map(Target::Instance).collect();
+        if exact.len() == 1 && found.iter().all(|t| t.instance().is_some_and(|i| named.contains(&&i.gateway)))
+        {
+            found = exact;
+        }
+    }
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::Problem(format!(
+            "there is no {} `{given}`; `mooring instances` and `mooring gateways` show what there is",
+            if want == Want::Instance { "instance" } else { "gateway or instance" }
+        ))),
+        several => {
+            let mut listed: Vec<String> = several.iter().take(MAX_LISTED).map(|t| format!("  {t}")).collect();
+            if several.len() > MAX_LISTED {
+                listed.push(format!("  ... and {} more", several.len() - MAX_LISTED));
+            }
+            Err(Failure::Usage(format!("`{given}` is ambiguous; it may be\n{}", listed.join("\n"))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSTANCES: [&str; 6] = [
+        "agents/a/gateways/chat/instances/acct-1",
+        "agents/a/gateways/chat/instances/acct-2",
+        "agents/a/gateways/feed/instances/feed",
+        "agents/b/gateways/feed/instances/feed",
+        "agents/b/gateways/lone/instances/only",
+        "agents/b/gateways/other/instances/acct-2",
+    ];
+
+    fn found(given: &str, want: Want) -> Result<String, String> {
+        if given.starts_with("agents/") {
+            return full(given, want).map(|t| t.to_string()).map_err(|e| e.to_string());
+        }
+        let instances: Vec<InstanceRef> = INSTANCES.iter().map(|n| n.parse().unwrap()).collect();
+        let mut gateways: Vec<GatewayRef> = instances.iter().map(|i| i.gateway.clone()).collect();
+        gateways.dedup();
+        let ids = ids(given).map_err(|e| e.to_string())?;
+        choose(given, &ids, want, &gateways, &instances).map(|t| t.to_string()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_end_of_a_name_is_enough() {
+        for (given, want, name) in [
+            ("acct-1", Want::Instance, INSTANCES[0]),
+            ("chat/acct-2", Want::Instance, INSTANCES[1]),
+            ("b/other/acct-2", Want::Instance, INSTANCES[5]),
+            ("a/feed", Want::Instance, INSTANCES[2]),
+            ("b/feed/feed", Want::Either, INSTANCES[3]),
+            ("lone", Want::Instance, INSTANCES[4]),
+            ("only", Want::Either, INSTANCES[4]),
+            ("chat", Want::Either, "agents/a/gateways/chat"),
+            ("b/feed", Want::Either, "agents/b/gateways/feed"),
+            ("gateways/chat/instances/acct-1", Want::Instance, INSTANCES[0]),
+            ("agents/x/gateways/y", Want::Either, "agents/x/gateways/y"),
+            ("agents/x/gateways/y/instances/z", Want::Instance, "agents/x/gateways/y/instances/z"),
+        ] {
+            assert_eq!(found(given, want).as_deref(), Ok(name), "{given} {want:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_ambiguous_is_refused_with_the_candidates() {
+        let error = found("acct-2", Want::Instance).unwrap_err();
+        assert!(error.contains(INSTANCES[1]) && error.contains(INSTANCES[5]), "{error}");
+        let error = found("feed", Want::Either).unwrap_err();
+        assert!(
+            error.contains("agents/a/gateways/feed\n") && error.contains("agents/b/gateways/feed"),
+            "{error}"
+        );
+        let error = found("chat", Want::Instance).unwrap_err();
+        assert!(error.contains(INSTANCES[0]) && error.contains(INSTANCES[1]), "{error}");
+        assert!(found("feed", Want::Instance).is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_or_no_name_is_refused() {
+        assert!(
+            found("nothing", Want::Either).unwrap_err().contains("there is no gateway or instance `nothing`")
+        );
+        for wrong in ["", "a/b/c/d", "UPPER", "a//b", "agents/x", "agents/x/gateways/y"] {
+            assert!(found(wrong, Want::Instance).is_err(), "`{wrong}` was taken");
+        }
+    }
+}
