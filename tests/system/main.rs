@@ -9,4 +9,5 @@ mod link;
 mod metrics;
 mod readme;
 mod reload;
+mod secure;
 mod trace;

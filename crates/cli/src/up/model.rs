@@ -96,6 +96,14 @@ impl Model {
         all.into_iter().cloned().collect()
     }
 
+    /// The live order on an instance or on its gateway. From the orders, since an instance is not sent again when the
+    /// order on it ends without changing anything else of it.
+    pub(super) fn live_on(&self, instance: &str) -> Option<&Order> {
+        self.live.values().find(|order| {
+            instance.strip_prefix(&order.target).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
     /// The live orders, then the ones that ended last.
     pub(super) fn orders(&self) -> Vec<Order> {
         self.live.values().chain(&self.ended).cloned().collect()
@@ -164,8 +172,14 @@ mod tests {
         let mut model = Model::default();
         item(&mut model, Item::Order(order(OrderState::Running)));
         assert_eq!(model.orders().len(), 1);
+        let on = |model: &Model, name: &str| model.live_on(name).is_some();
+        assert!(
+            on(&model, "agents/h/gateways/moody/instances/moody") && on(&model, "agents/h/gateways/moody")
+        );
+        assert!(!on(&model, "agents/h/gateways/moody-2/instances/x"));
         item(&mut model, Item::Order(order(OrderState::Succeeded)));
         assert_eq!(model.orders().iter().map(Order::state).collect::<Vec<_>>(), [OrderState::Succeeded]);
+        assert!(!on(&model, "agents/h/gateways/moody"));
         for n in 0..2 * ENDED {
             let mut ended = order(OrderState::Failed);
             ended.name = format!("orders/{n}");

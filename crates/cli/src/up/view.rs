@@ -107,7 +107,10 @@ fn instances(model: &Model, look: &Look, room: usize) -> (Vec<String>, usize) {
             look.cell(instance::phase_words(i, look), phase_color(i.phase())),
             look.cell(show::or_dash(why.map_or("", |c| &c.cause)), None),
             look.cell(look.time(instance::since(i)), None),
-            look.cell(show::or_dash(&show::short(&i.live_order)), None),
+            look.cell(
+                show::or_dash(&model.live_on(&i.name).map_or_else(String::new, |o| show::short(&o.name))),
+                None,
+            ),
             look.cell(one_line(why.map_or("", |c| &c.message)), None),
         ])
     });
