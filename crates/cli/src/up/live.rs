@@ -53,7 +53,7 @@ pub(super) async fn show(
     let (mut due, mut drawn) = (Some(Instant::now()), Instant::now());
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let api = system.api.clone();
+    let (api, hints) = (system.api.clone(), system.hints());
     loop {
         let wake = due.unwrap_or_else(|| Instant::now() + TICK);
         tokio::select! {
@@ -67,7 +67,7 @@ pub(super) async fn show(
             },
             () = sleep_until(wake), if due.is_some() => {
                 let size = crossterm::terminal::size().unwrap_or((80, 24));
-                if let Err(error) = screen.draw(&view::lines(&model, &context.look_now(), &api, size)) {
+                if let Err(error) = screen.draw(&view::lines(&model, &context.look_now(), (&api, &hints), size)) {
                     return End::Failed(error.into());
                 }
                 (due, drawn) = (None, Instant::now());

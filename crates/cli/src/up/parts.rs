@@ -167,13 +167,18 @@ impl System {
             either(lang, "Try, in another terminal:", "可在另一个终端中尝试：").to_owned(),
         ];
         context.print(&lines.map(|line| line + "\n").concat())?;
-        for hint in hints::lines(&self.api, self.needs_token, self.example.as_deref()) {
+        for hint in self.hints() {
             context.print(&format!("  {hint}"))?;
         }
         context.print(&format!(
             "\n{}\n\n",
             either(lang, "Ctrl-C ends everything in order.", "按 Ctrl-C 依次结束全部。")
         ))
+    }
+
+    /// Lines to try in another terminal.
+    pub(super) fn hints(&self) -> Vec<String> {
+        hints::lines(&self.api, self.needs_token, self.example.as_deref())
     }
 
     /// Waits until a part has ended by itself, and says which.

@@ -12,9 +12,15 @@ const ORDERS: usize = 6;
 /// Rows that events keep, at least, where there is room for more than the instances.
 const EVENTS: usize = 4;
 
-/// The lines for a terminal of so many columns and rows; never more, never longer.
-pub(super) fn lines(model: &Model, look: &Look, api: &str, size: (u16, u16)) -> Vec<String> {
-    let (width, height) = (usize::from(size.0), usize::from(size.1));
+/// Terminals at least so high have room for lines to try.
+const HIGH: usize = 24;
+
+/// The lines for a terminal of so many columns and rows; never more, never longer. `hints` are lines to try in another
+/// terminal: the screen hides what was printed before it.
+pub(super) fn lines(model: &Model, look: &Look, (api, hints): (&str, &[String]), size: (u16, u16)) -> Vec<String> {
+    let (width, full) = (usize::from(size.0), usize::from(size.1));
+    let hints: Vec<String> = hints.iter().filter(|_| full >= HIGH).map(|hint| clip(hint, width)).collect();
+    let height = full - hints.len();
     let look = Look { width: Some(size.0), ..*look };
     let mut out = header(model, &look, api, width);
     let footer = clip(Text::Quit.of(look.lang), width);
@@ -41,6 +47,7 @@ pub(super) fn lines(model: &Model, look: &Look, api: &str, size: (u16, u16)) -> 
         out.extend(events);
     }
     out.truncate(height.saturating_sub(1));
+    out.extend(hints);
     if height > 0 {
         out.push(footer);
     }
@@ -208,10 +215,11 @@ mod tests {
 
     #[test]
     fn it_never_exceeds_the_terminal() {
+        let hints = ["grpcurl".to_owned(), "x".repeat(300)];
         for lang in [Lang::En, Lang::ZhCn] {
             for size in [(0, 0), (1, 1), (20, 5), (40, 12), (80, 24), (200, 60)] {
                 for count in [0, 3, 200] {
-                    let lines = lines(&model(count), &look(lang), "http://127.0.0.1:7600", size);
+                    let lines = lines(&model(count), &look(lang), ("http://127.0.0.1:7600", &hints), size);
                     assert!(lines.len() <= usize::from(size.1), "{size:?}: {} lines", lines.len());
                     for line in lines.iter().filter(|_| size.0 >= 40) {
                         assert!(line.width() <= usize::from(size.0), "{size:?}: {line:?}");
@@ -223,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_usual_terminal_shows_everything() {
-        let shown = lines(&model(3), &look(Lang::En), "http://127.0.0.1:7600", (120, 30)).join("\n");
+        let shown = lines(&model(3), &look(Lang::En), ("http://127.0.0.1:7600", &["grpcurl this".to_owned()]), (120, 30)).join("\n");
         for part in [
             "mooring  http://127.0.0.1:7600",
             "agents 1/1",
@@ -232,6 +240,7 @@ mod tests {
             "local/chat/acct-2  Healthy",
             "running",
             "events",
+            "grpcurl this",
             "q quits",
         ] {
             assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn many_instances_are_cut_with_their_number() {
-        let shown = lines(&model(200), &look(Lang::En), "x", (120, 30));
+        let shown = lines(&model(200), &look(Lang::En), ("x", &[]), (120, 30));
         let more = shown.iter().find(|l| l.starts_with("... +")).unwrap();
         let hidden: usize = more.trim_start_matches("... +").parse().unwrap();
         let visible =

@@ -77,8 +77,9 @@ fn unknown_kind() -> String {
 
 fn reason(next: &NextStep) -> String {
     match &next.at {
-        Some(at) => format!("{at}: {}", next.why),
-        None => next.why.clone(),
+        // The planner's own words usually say where on the ladder it stands.
+        Some(at) if !next.why.contains(&at.to_string()) => format!("{at}: {}", next.why),
+        Some(_) | None => next.why.clone(),
     }
 }
 

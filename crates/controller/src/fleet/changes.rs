@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mooring_core::condition::Condition;
-use mooring_core::id::{AgentId, GatewayRef, InstanceId, InstanceRef, OrderId};
+use mooring_core::id::{AgentId, GatewayRef, InstanceId, InstanceRef, OrderId, Target};
 use mooring_core::order::Order;
 use mooring_core::time::Timestamp;
 use mooring_store::{Changes, GatewayRecord};
@@ -173,20 +173,31 @@ impl State {
         let gateway = order.proposal.target.gateway().clone();
         let id = order.id;
         let ended = order.state.ended();
+        let mut begun_or_over = false;
         if let Some(g) = self.gateway_index(&gateway)
             && let Some(Some(g)) = self.gateways.get_mut(g as usize)
         {
-            if ended {
-                g.live.remove(&id);
-            } else {
-                g.live.insert(id);
-            }
+            begun_or_over = if ended { g.live.remove(&id) } else { g.live.insert(id) };
+        }
+        if begun_or_over {
+            self.touch_target(&order.proposal.target);
         }
         self.orders.insert(id, order);
         self.note(Changed::Order(id), None);
         self.dirty.insert(gateway);
         if ended {
             self.forget_ended(id);
+        }
+    }
+
+    /// What an order is on shows that order: whoever watches is told when it begins to and when it ceases to.
+    fn touch_target(&mut self, target: &Target) {
+        let rows: Vec<u32> = match target {
+            Target::Instance(i) => self.row_index(i).into_iter().collect(),
+            Target::Gateway(g) => self.gateway(g).map_or_else(Vec::new, |g| g.instances.values().copied().collect()),
+        };
+        for row in rows {
+            self.touch_row(row);
         }
     }
 
