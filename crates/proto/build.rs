@@ -21,8 +21,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     compiler.open_files(&files)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?).join("mooring.fds");
     std::fs::write(out, compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure()
-        .btree_map(".")
-        .compile_fds(compiler.file_descriptor_set())?;
+    tonic_prost_build::configure().btree_map(".").compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -4,8 +4,8 @@ use mooring_proto::v1;
 use mooring_proto::v1::event_service_client::EventServiceClient;
 use mooring_proto::v1::fleet_service_client::FleetServiceClient;
 use mooring_proto::v1::order_service_client::OrderServiceClient;
-use mooring_proto::v1::policy_service_client::PolicyServiceClient;
 use mooring_proto::v1::pause_service_client::PauseServiceClient;
+use mooring_proto::v1::policy_service_client::PolicyServiceClient;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -85,7 +85,8 @@ impl Api {
     pub async fn cause(&self, name: &str, cause: &str) -> v1::Condition {
         until(&format!("{name} to be sick of {cause}"), || async {
             let instance = self.instance(name).await;
-            let found = instance.as_ref().ok().and_then(|i| i.conditions.iter().find(|c| c.cause == cause)).cloned();
+            let found =
+                instance.as_ref().ok().and_then(|i| i.conditions.iter().find(|c| c.cause == cause)).cloned();
             found.ok_or(instance)
         })
         .await

@@ -19,7 +19,10 @@ impl Gateway {
     /// A Node script of `tests/gateways`, with flags.
     pub async fn node(script: &str, flags: &[&str]) -> Self {
         let folder = root().join("tests/gateways");
-        assert!(folder.join("node_modules").is_dir(), "run `npm ci --prefix tests/gateways` first (cargo xtask test does)");
+        assert!(
+            folder.join("node_modules").is_dir(),
+            "run `npm ci --prefix tests/gateways` first (cargo xtask test does)"
+        );
         let mut command = Command::new("node");
         command.arg(folder.join(script)).args(flags);
         Self::announced(script, &mut command).await
@@ -73,7 +76,9 @@ pub fn announced(line: &str) -> Option<String> {
 pub async fn http(address: &str, method: &str, path: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("the gateway accepts");
-    let text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(text.as_bytes()).await.expect("the request is taken");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");

@@ -19,7 +19,8 @@ pub async fn fresh_database() -> String {
             // It belongs to the runtime it was started on, which must therefore outlive every test's.
             let (tx, rx) = tokio::sync::oneshot::channel();
             std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
                 runtime.block_on(async {
                     let server = PrivatePostgres::temporary().await.expect("a private Postgres");
                     let server: &'static PrivatePostgres = Box::leak(Box::new(server));

@@ -33,7 +33,10 @@ pub fn binary(name: &str) -> PathBuf {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = std::process::Command::new(cargo)
             .args(["build", "--quiet", "--bins"])
-            .args(["mooring-controller", "mooring-agent", "mooring-cli", "mooring-sample-gateway"].map(|p| format!("-p{p}")))
+            .args(
+                ["mooring-controller", "mooring-agent", "mooring-cli", "mooring-sample-gateway"]
+                    .map(|p| format!("-p{p}")),
+            )
             .current_dir(root())
             .status()
             .expect("cargo runs");
@@ -135,7 +138,8 @@ impl Process {
         let Some(pid) = self.child.id() else { return };
         send(pid, Signal::TERM);
         let start = std::time::Instant::now();
-        while start.elapsed() < std::time::Duration::from_secs(8) && matches!(self.child.try_wait(), Ok(None)) {
+        while start.elapsed() < std::time::Duration::from_secs(8) && matches!(self.child.try_wait(), Ok(None))
+        {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }

@@ -13,7 +13,10 @@ const POLL: Duration = Duration::from_millis(50);
 ///
 /// # Panics
 /// At the limit.
-pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let start = Instant::now();
     loop {
         match look().await {

@@ -147,7 +147,16 @@ impl World {
         );
         std::fs::write(dir.path().join("controller.toml"), config).expect("controller.toml");
         let api = Api::new(&api_address);
-        Self { dir, api, api_address, agents_address, health_address, database, controller: None, agent: None }
+        Self {
+            dir,
+            api,
+            api_address,
+            agents_address,
+            health_address,
+            database,
+            controller: None,
+            agent: None,
+        }
     }
 
     /// Writes the agent's configuration.

@@ -9,11 +9,10 @@ use mooring_tests::world::{Watched, World};
 
 /// A restart that notes that it ran, then waits until it is let go.
 fn slow_restart(dir: &Path) -> String {
-    let script = format!(
-        "echo run >> {0}/runs; while [ ! -e {0}/go ]; do sleep 0.05; done",
-        dir.display()
-    );
-    format!("[gateway.restart]\nhow = \"command\"\ncommand = [\"sh\", \"-c\", {script:?}]\ntime_limit = \"50s\"\n")
+    let script = format!("echo run >> {0}/runs; while [ ! -e {0}/go ]; do sleep 0.05; done", dir.display());
+    format!(
+        "[gateway.restart]\nhow = \"command\"\ncommand = [\"sh\", \"-c\", {script:?}]\ntime_limit = \"50s\"\n"
+    )
 }
 
 fn runs(dir: &Path) -> usize {
@@ -46,7 +45,10 @@ async fn begun() -> (Gateway, Watched, World, Order, tempfile::TempDir) {
     world.api.phase(&watched.instance(), Phase::Healthy).await;
     let order = order_restart(&world, &watched).await;
     world.api.order_in(&watched.gateway(), OrderState::Running).await;
-    until("the command to run", || async { if runs(dir.path()) == 1 { Ok(()) } else { Err(runs(dir.path())) } }).await;
+    until("the command to run", || async {
+        if runs(dir.path()) == 1 { Ok(()) } else { Err(runs(dir.path())) }
+    })
+    .await;
     (gateway, watched, world, order, dir)
 }
 

@@ -90,7 +90,8 @@ async fn postgres_is_stopped_for_half_a_minute() {
 }
 
 async fn attachments(world: &World) -> Option<prost_types::Timestamp> {
-    let request = mooring_proto::v1::GetAgentRequest { name: format!("agents/{}", mooring_tests::world::AGENT) };
+    let request =
+        mooring_proto::v1::GetAgentRequest { name: format!("agents/{}", mooring_tests::world::AGENT) };
     world.api.fleet.clone().get_agent(request).await.expect("the agent").into_inner().attach_time
 }
 

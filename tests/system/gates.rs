@@ -1,7 +1,8 @@
 //! Gates, from the outside: pause, dry run, storm; each refusal is kept with its numbers.
 
 use mooring_proto::v1::{
-    CreateOrderRequest, CreatePauseRequest, EventType, ExplainInstanceRequest, OrderAction, OrderState, Pause, Phase,
+    CreateOrderRequest, CreatePauseRequest, EventType, ExplainInstanceRequest, OrderAction, OrderState,
+    Pause, Phase,
 };
 use mooring_tests::gateway::{free_port, node_command};
 use mooring_tests::process::send;
@@ -26,7 +27,8 @@ async fn refused_by(world: &World, gate: &str) {
         let events = world.api.events().await.unwrap_or_default();
         let found = events.iter().any(|e| {
             e.r#type() == EventType::Refusal
-                && (e.message.contains(gate) || e.evidence.iter().any(|x| x.value == gate || x.key.contains(gate)))
+                && (e.message.contains(gate)
+                    || e.evidence.iter().any(|x| x.value == gate || x.key.contains(gate)))
         });
         if found { Ok(()) } else { Err(events) }
     })
@@ -123,6 +125,7 @@ async fn an_operators_order_is_idempotent_and_can_be_tried_dry() {
     assert_eq!(world.api.orders().await.unwrap().len(), 1);
 
     request.reason = "another".to_owned();
-    let reused = world.api.orders.clone().create_order(request).await.expect_err("the id was used for something else");
+    let reused =
+        world.api.orders.clone().create_order(request).await.expect_err("the id was used for something else");
     assert_eq!(reused.code(), tonic::Code::InvalidArgument, "{reused:?}");
 }

@@ -94,7 +94,8 @@ async fn refuses_and_is_restarted_by_a_command() {
     let gateway = Gateway::sample(&[]).await;
     let pid = gateway.process.pid();
     // SIGUSR1 heals the sample gateway: the command stands for `systemctl restart`.
-    let restart = format!("[gateway.restart]\nhow = \"command\"\ncommand = [\"kill\", \"-USR1\", \"{pid}\"]\n");
+    let restart =
+        format!("[gateway.restart]\nhow = \"command\"\ncommand = [\"kill\", \"-USR1\", \"{pid}\"]\n");
     let chat = Watched::at("chat", &gateway.address).with(&restart);
     let world = World::start(std::slice::from_ref(&chat)).await;
     world.api.phase(&chat.instance(), Phase::Healthy).await;
@@ -108,7 +109,17 @@ async fn refuses_and_is_restarted_by_a_command() {
     let order = world.api.order_in(&chat.gateway(), OrderState::Succeeded).await;
     assert_eq!((order.action(), order.cause.as_str()), (OrderAction::RestartGateway, "ConnectionRefused"));
     world.api.phase(&chat.instance(), Phase::Healthy).await;
-    assert_eq!(world.api.orders().await.unwrap().iter().filter(|o| o.action() == OrderAction::RestartGateway).count(), 1);
+    assert_eq!(
+        world
+            .api
+            .orders()
+            .await
+            .unwrap()
+            .iter()
+            .filter(|o| o.action() == OrderAction::RestartGateway)
+            .count(),
+        1
+    );
 }
 
 /// Ends the canary's session from the operator's side: a reconnect, which then finds the port closed.

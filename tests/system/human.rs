@@ -28,13 +28,15 @@ async fn ends_at_a_human(watched: Watched, cause: &str, remedy: &str, remedy_zh:
 #[tokio::test]
 async fn answers_http_but_not_upgrades() {
     let gateway = Gateway::node("http-only.js", &[]).await;
-    ends_at_a_human(Watched::at("shop", &gateway.address), "UpgradeNotPerformed", "server.listen", "挂载").await;
+    ends_at_a_human(Watched::at("shop", &gateway.address), "UpgradeNotPerformed", "server.listen", "挂载")
+        .await;
 }
 
 #[tokio::test]
 async fn the_websocket_server_is_bound_to_another_server() {
     let gateway = Gateway::node("ws-wrong-server.js", &[]).await;
-    ends_at_a_human(Watched::at("shop", &gateway.address), "UpgradeNotPerformed", "server.listen", "挂载").await;
+    ends_at_a_human(Watched::at("shop", &gateway.address), "UpgradeNotPerformed", "server.listen", "挂载")
+        .await;
 }
 
 #[tokio::test]

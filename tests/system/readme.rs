@@ -14,7 +14,13 @@ fn tested_lines(readme: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for block in readme.split("<!-- tested -->").skip(1) {
         let code = block.split("```").nth(1).expect("a code block follows the mark");
-        lines.extend(code.lines().skip(1).map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+        lines.extend(
+            code.lines()
+                .skip(1)
+                .map(str::trim)
+                .filter(|l| !l.is_empty() && !l.starts_with('#'))
+                .map(str::to_owned),
+        );
     }
     lines
 }
@@ -81,7 +87,9 @@ async fn every_operator_line_works() {
         })
         .collect();
     let world = World::start(&watched).await;
-    for name in ["chat/instances/acct-1", "chat/instances/acct-2", "feed/instances/feed", "moody/instances/moody"] {
+    for name in
+        ["chat/instances/acct-1", "chat/instances/acct-2", "feed/instances/feed", "moody/instances/moody"]
+    {
         world.api.phase(&format!("agents/local/gateways/{name}"), Phase::Healthy).await;
     }
     // Pauses come after orders in the README and would stop nothing before them; two reconnects may meet a cooldown.

@@ -64,12 +64,16 @@ fn protect(world: &World) {
 /// `mooring` as alice, or as nobody.
 async fn mooring(world: &World, token: bool, args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(binary("mooring"));
-    command.args(["--server", &format!("https://{}", world.api_address)]).arg("--ca").arg(world.file("ca.pem"));
+    command
+        .args(["--server", &format!("https://{}", world.api_address)])
+        .arg("--ca")
+        .arg(world.file("ca.pem"));
     if token {
         command.arg("--token-file").arg(world.file("alice"));
     }
     let output = command.args(args).output().await.expect("it runs");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.code(), text)
 }
 
@@ -89,7 +93,11 @@ async fn tls_and_tokens_all_the_way_and_a_renewed_certificate() {
 
     until("the instance to be healthy, as alice sees it", || async {
         let (code, text) = mooring(&world, true, &["-o", "json", "instances"]).await;
-        if code == Some(0) && text.contains("PHASE_HEALTHY") { Ok(()) } else { Err(format!("{text}\n{}", world.log())) }
+        if code == Some(0) && text.contains("PHASE_HEALTHY") {
+            Ok(())
+        } else {
+            Err(format!("{text}\n{}", world.log()))
+        }
     })
     .await;
     let (code, text) = mooring(&world, false, &["status"]).await;

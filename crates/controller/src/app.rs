@@ -176,7 +176,9 @@ pub async fn start(
     handle.spawn(Stage::Work, Kind::Critical, "sweeper", move |t| sweeper.run(t));
     if let Some(path) = config.policy_file.clone() {
         let (policies, desk) = (policies.clone(), desk.clone());
-        handle.spawn(Stage::Work, Kind::Background, "policy file", move |t| reload_policies(path, policies, desk, t));
+        handle.spawn(Stage::Work, Kind::Background, "policy file", move |t| {
+            reload_policies(path, policies, desk, t)
+        });
     }
     handle.spawn(Stage::Work, Kind::Background, "certificates and tokens", move |t| {
         reload::watch(watched, RELOAD_POLL, t)
@@ -215,7 +217,9 @@ pub async fn start(
         tokens: api_side.tokens,
         config: config.api.clone(),
     };
-    handle.spawn(Stage::Intake, Kind::Critical, "operator API", move |t| api::serve(api_listener, api_parts, t));
+    handle.spawn(Stage::Intake, Kind::Critical, "operator API", move |t| {
+        api::serve(api_listener, api_parts, t)
+    });
 
     let health = health(&config, handle, readiness, registry).await?;
     let flag = readiness.flag("database");
@@ -253,7 +257,8 @@ impl Side {
     ) -> Result<Self, StartError> {
         let tls = tls.as_ref().map(ServerTls::load).transpose();
         let tls = tls.map_err(|e| StartError::Tls { section, source: Box::new(e) })?;
-        let tokens = tokens.as_ref().map(|file| TokenSet::load(std::slice::from_ref(file), principal)).transpose();
+        let tokens =
+            tokens.as_ref().map(|file| TokenSet::load(std::slice::from_ref(file), principal)).transpose();
         let tokens = tokens.map_err(|source| StartError::Tokens { section, source })?;
         watched.extend(tls.clone().map(|t| t as Arc<dyn Reload>));
         watched.extend(tokens.clone().map(|t| t as Arc<dyn Reload>));
@@ -269,7 +274,8 @@ fn announce(config: &ControllerConfig, api: &Side, agents: &Side) -> Result<(), 
     ];
     for (name, listen, side, insecure) in sides {
         let address = ListenAddr::from(listen);
-        let exposure: Exposure = check_exposure(&address, side.tls.is_some(), side.tokens.is_some(), insecure)?;
+        let exposure: Exposure =
+            check_exposure(&address, side.tls.is_some(), side.tokens.is_some(), insecure)?;
         exposure.announce(name, &address);
     }
     Ok(())
@@ -398,7 +404,12 @@ async fn serve_agents(
 }
 
 /// Reads the policy file again when asked to; a bad one is refused with the reason and the old one stays.
-async fn reload_policies(path: std::path::PathBuf, policies: Policies, desk: crate::orders::Desk, mut tokens: Tokens) {
+async fn reload_policies(
+    path: std::path::PathBuf,
+    policies: Policies,
+    desk: crate::orders::Desk,
+    mut tokens: Tokens,
+) {
     loop {
         tokio::select! {
             () = tokens.soft.cancelled() => return,

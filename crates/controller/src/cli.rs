@@ -67,7 +67,10 @@ pub fn load(args: &ConfigArgs) -> Result<Loaded<ControllerConfig>, ConfigError> 
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let with = |file: Option<PathBuf>| ConfigArgs { config: file.or(cli.config.config.clone()), ..cli.config.clone() };
+    let with = |file: Option<PathBuf>| ConfigArgs {
+        config: file.or(cli.config.config.clone()),
+        ..cli.config.clone()
+    };
     match cli.command {
         None | Some(Command::Run) => run(cli.config),
         Some(Command::Config { what: ConfigCommand::Check { file } }) => say(check(&with(file))),

@@ -176,7 +176,10 @@ impl Default for RetentionConfig {
 impl Validate for ControllerConfig {
     fn validate(&self) -> Vec<Problem> {
         let mut out = Vec::new();
-        if self.database_file.is_none() && self.database != "private" && !self.database.starts_with("postgres") {
+        if self.database_file.is_none()
+            && self.database != "private"
+            && !self.database.starts_with("postgres")
+        {
             out.push(
                 Problem::new("database", "must be `private` or a postgres:// URL")
                     .with_hint("put a URL with a password into a file and name that in `database_file`"),
@@ -186,7 +189,9 @@ impl Validate for ControllerConfig {
             out.push(Problem::new("database_connections", "must be 2 to 100"));
         }
         let api = &self.api;
-        if let Err(e) = check_exposure(&api.listen.into(), api.tls.is_some(), api.tokens_file.is_some(), api.insecure) {
+        if let Err(e) =
+            check_exposure(&api.listen.into(), api.tls.is_some(), api.tokens_file.is_some(), api.insecure)
+        {
             out.push(Problem::new("api.listen", e.to_string()));
         }
         let agents = &self.agents;

@@ -75,7 +75,10 @@ impl Default for Metrics {
                 .u64_counter("mooring.order.suppressed")
                 .with_description("Times that a gate was shut for an order")
                 .build(),
-            ended: meter.u64_counter("mooring.order.ended").with_description("Orders whose life is over").build(),
+            ended: meter
+                .u64_counter("mooring.order.ended")
+                .with_description("Orders whose life is over")
+                .build(),
             duration: meter
                 .f64_histogram("mooring.order.duration")
                 .with_unit("s")

@@ -36,7 +36,8 @@ impl Validate for PolicyFile {
 /// # Errors
 /// With every problem found, by file and line.
 pub fn read(path: &Path) -> Result<PolicyFile, ConfigError> {
-    let sources = Sources { file: Some(path.to_path_buf()), env_prefix: "", env: std::iter::empty(), overrides: &[] };
+    let sources =
+        Sources { file: Some(path.to_path_buf()), env_prefix: "", env: std::iter::empty(), overrides: &[] };
     Ok(config::load::<PolicyFile>(sources)?.value)
 }
 

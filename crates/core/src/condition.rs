@@ -72,10 +72,9 @@ impl fmt::Display for ConditionKind {
 impl FromStr for ConditionKind {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|k| k.name() == s)
-            .ok_or_else(|| format!("`{s}` is not a condition; known: Reachable, Beating, Linked, Delivering, Stable"))
+        Self::ALL.into_iter().find(|k| k.name() == s).ok_or_else(|| {
+            format!("`{s}` is not a condition; known: Reachable, Beating, Linked, Delivering, Stable")
+        })
     }
 }
 

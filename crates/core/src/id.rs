@@ -26,7 +26,9 @@ pub enum NameError {
     #[error("the name is {0} bytes long, at most {MAX_NAME_LEN} are allowed")]
     TooLong(usize),
     /// A character outside `a-z 0-9 . _ -`, or a first or last character that is not a letter or digit.
-    #[error("`{name}`: {at:?} is not allowed here; use a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit")]
+    #[error(
+        "`{name}`: {at:?} is not allowed here; use a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit"
+    )]
     BadCharacter {
         /// The name as given.
         name: String,
@@ -169,7 +171,9 @@ impl FromStr for GatewayRef {
         let parts: Vec<&str> = s.split('/').collect();
         match parts.as_slice() {
             ["agents", a, "gateways", g] => Ok(Self { agent: AgentId::new(a)?, gateway: GatewayId::new(g)? }),
-            _ => Err(NameError::BadResource { given: clip(s), expected: "agents/{agent}/gateways/{gateway}" }),
+            _ => {
+                Err(NameError::BadResource { given: clip(s), expected: "agents/{agent}/gateways/{gateway}" })
+            }
         }
     }
 }

@@ -51,7 +51,9 @@ impl Phase {
     /// The phase that follows from conditions. Order does not matter; absent conditions count as Unknown.
     #[must_use]
     pub fn of<'a>(conditions: impl IntoIterator<Item = &'a Condition>) -> Self {
-        Self::of_brief(conditions.into_iter().map(|c| (c.kind, c.status, c.cause.map(crate::cause::Cause::handling))))
+        Self::of_brief(
+            conditions.into_iter().map(|c| (c.kind, c.status, c.cause.map(crate::cause::Cause::handling))),
+        )
     }
 
     /// As [`Phase::of`], from the bare facts.
@@ -92,10 +94,9 @@ impl fmt::Display for Phase {
 impl std::str::FromStr for Phase {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.name() == s)
-            .ok_or_else(|| format!("`{s}` is not a phase; known: Healthy, Unknown, Degraded, Flapping, Down, NeedsHuman"))
+        Self::ALL.into_iter().find(|p| p.name() == s).ok_or_else(|| {
+            format!("`{s}` is not a phase; known: Healthy, Unknown, Degraded, Flapping, Down, NeedsHuman")
+        })
     }
 }
 

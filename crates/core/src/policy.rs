@@ -213,7 +213,8 @@ static RECONNECT_LADDER: [Rung; 4] = [
     rung(RungAction::RestartInstance, 1),
     rung(RungAction::RestartGateway, 2),
 ];
-static RESTART_LADDER: [Rung; 2] = [rung(RungAction::RestartInstance, 1), rung(RungAction::RestartGateway, 2)];
+static RESTART_LADDER: [Rung; 2] =
+    [rung(RungAction::RestartInstance, 1), rung(RungAction::RestartGateway, 2)];
 static RATE_LADDER: [Rung; 1] = [rung(RungAction::ReconnectSlowly, 3)];
 
 impl Policy {
@@ -227,7 +228,8 @@ impl Policy {
             return &[];
         }
         let written = self.ladders.iter().find(|l| {
-            (l.causes.is_empty() || l.causes.contains(&cause)) && (l.kinds.is_empty() || l.kinds.contains(&kind))
+            (l.causes.is_empty() || l.causes.contains(&cause))
+                && (l.kinds.is_empty() || l.kinds.contains(&kind))
         });
         if let Some(ladder) = written {
             return &ladder.steps;
@@ -253,15 +255,35 @@ impl Policy {
         need(self.backoff.cap >= self.backoff.base, "backoff.cap", "must not be less than backoff.base");
         need(self.order_ttl >= Duration::from_secs(1), "order_ttl", "must be at least 1s");
         need(self.verify_within >= Duration::from_secs(1), "verify_within", "must be at least 1s");
-        need(self.stable_for > self.cooldown, "stable_for", "must be longer than cooldown, or each order clears the last");
-        need(self.budget.in_flight >= 1, "budget.in_flight", "must be at least 1; use dry_run or a pause to stop orders");
-        need((1..=100).contains(&self.budget.in_flight_percent), "budget.in_flight_percent", "must be 1 to 100");
-        need(self.budget.per_minute >= 1, "budget.per_minute", "must be at least 1; use dry_run or a pause to stop orders");
+        need(
+            self.stable_for > self.cooldown,
+            "stable_for",
+            "must be longer than cooldown, or each order clears the last",
+        );
+        need(
+            self.budget.in_flight >= 1,
+            "budget.in_flight",
+            "must be at least 1; use dry_run or a pause to stop orders",
+        );
+        need(
+            (1..=100).contains(&self.budget.in_flight_percent),
+            "budget.in_flight_percent",
+            "must be 1 to 100",
+        );
+        need(
+            self.budget.per_minute >= 1,
+            "budget.per_minute",
+            "must be at least 1; use dry_run or a pause to stop orders",
+        );
         need(self.restarts.window >= Duration::from_secs(1), "restarts.window", "must be at least 1s");
         need((1..=100).contains(&self.storm.percent), "storm.percent", "must be 1 to 100");
         need(self.storm.at_least >= 1, "storm.at_least", "must be at least 1");
         for (i, ladder) in self.ladders.iter().enumerate() {
-            need(ladder.steps.len() <= MAX_LADDER, &format!("ladder[{i}].step"), "has too many steps (at most 16)");
+            need(
+                ladder.steps.len() <= MAX_LADDER,
+                &format!("ladder[{i}].step"),
+                "has too many steps (at most 16)",
+            );
             for (j, step) in ladder.steps.iter().enumerate() {
                 let key = format!("ladder[{i}].step[{j}].times");
                 need((1..=100).contains(&step.times), &key, "must be 1 to 100");
@@ -303,12 +325,16 @@ mod tests {
         for cause in Cause::all().filter(|c| c.handling() == Handling::Human) {
             assert!(policy.steps(cause, Kind::Websocket).is_empty(), "{cause}");
         }
-        assert_eq!(policy.steps(Cause::ConnectionRefused, Kind::Websocket)[0].action, RungAction::RestartInstance);
+        assert_eq!(
+            policy.steps(Cause::ConnectionRefused, Kind::Websocket)[0].action,
+            RungAction::RestartInstance
+        );
     }
 
     #[test]
     fn a_written_ladder_comes_first_but_cannot_retry_a_human_cause() {
-        let ladder = Ladder { causes: vec![], kinds: vec![], steps: vec![rung(RungAction::RestartGateway, 1)] };
+        let ladder =
+            Ladder { causes: vec![], kinds: vec![], steps: vec![rung(RungAction::RestartGateway, 1)] };
         let policy = Policy { ladders: vec![ladder], ..Policy::default() };
         assert_eq!(policy.steps(Cause::SessionLost, Kind::Websocket).len(), 1);
         assert!(policy.steps(Cause::WrongPath, Kind::Websocket).is_empty());

@@ -147,7 +147,9 @@ pub mod human {
 
         #[test]
         fn both_ways() {
-            for (text, ms) in [("250ms", 250), ("10s", 10_000), ("1m30s", 90_000), ("2h", 7_200_000), ("0s", 0)] {
+            for (text, ms) in
+                [("250ms", 250), ("10s", 10_000), ("1m30s", 90_000), ("2h", 7_200_000), ("0s", 0)]
+            {
                 assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
                 assert_eq!(format(Duration::from_millis(ms)), text);
             }

@@ -24,7 +24,8 @@ pub struct JsonError {
 pub fn to_json(name: &str, message: &impl Message) -> Result<serde_json::Value, JsonError> {
     let fail = |why: String| JsonError { name: name.to_owned(), why };
     let pool = POOL.as_ref().ok_or_else(|| fail("the built-in descriptors are damaged".to_owned()))?;
-    let descriptor = pool.get_message_by_name(name).ok_or_else(|| fail("there is no such message".to_owned()))?;
+    let descriptor =
+        pool.get_message_by_name(name).ok_or_else(|| fail("there is no such message".to_owned()))?;
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
         .map_err(|e| fail(e.to_string()))?;
     dynamic

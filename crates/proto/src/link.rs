@@ -11,7 +11,8 @@ use mooring_core::condition::{Condition, ConditionKind, Status};
 use mooring_core::id::{Fence, GatewayId, Incarnation, InstanceId, OrderId, PolicyId, Target};
 use mooring_core::kind::Kind;
 use mooring_core::limits::{
-    MAX_EVIDENCE, MAX_EVIDENCE_KEY, MAX_EVIDENCE_VALUE, MAX_LABEL, MAX_LABELS, MAX_MESSAGE, MAX_OUTPUT_TAIL, clip,
+    MAX_EVIDENCE, MAX_EVIDENCE_KEY, MAX_EVIDENCE_VALUE, MAX_LABEL, MAX_LABELS, MAX_MESSAGE, MAX_OUTPUT_TAIL,
+    clip,
 };
 use mooring_core::order::{Action, Receipt, Stage};
 use mooring_core::planner::Abilities;
@@ -64,10 +65,16 @@ impl GatewayDecl {
     /// When an id, group or label is malformed or too long.
     pub fn from_pb(g: pb::Gateway) -> Result<Self, Invalid> {
         if g.labels.len() > MAX_LABELS {
-            return Err(Invalid::new("gateways.labels", format!("{} labels, at most {MAX_LABELS}", g.labels.len())));
+            return Err(Invalid::new(
+                "gateways.labels",
+                format!("{} labels, at most {MAX_LABELS}", g.labels.len()),
+            ));
         }
         if g.labels.iter().any(|(k, v)| k.is_empty() || k.len() > MAX_LABEL || v.len() > MAX_LABEL) {
-            return Err(Invalid::new("gateways.labels", format!("keys and values have 1 to {MAX_LABEL} bytes")));
+            return Err(Invalid::new(
+                "gateways.labels",
+                format!("keys and values have 1 to {MAX_LABEL} bytes"),
+            ));
         }
         Ok(Self {
             handle: g.handle,
@@ -130,14 +137,19 @@ pub fn to_columns(changes: &[ConditionChange]) -> pb::ConditionChanges {
     for (row, change) in changes.iter().enumerate() {
         let c = &change.condition;
         out.instance.push(change.instance);
-        out.condition_status.push(4 * u32::try_from(c.kind.index()).unwrap_or(0) + u32::from(c.status.code()));
+        out.condition_status
+            .push(4 * u32::try_from(c.kind.index()).unwrap_or(0) + u32::from(c.status.code()));
         out.cause.push(c.cause.map_or(0, |c| u32::from(c.code())));
         out.since_offset_ms.push((c.since.0 - base.0) / 1_000);
         if !c.message.is_empty() || !c.evidence.is_empty() || change.traceparent.is_some() {
             out.details.push(pb::Detail {
                 row: u32::try_from(row).unwrap_or(u32::MAX),
                 message: c.message.clone(),
-                evidence: c.evidence.iter().map(|(k, v)| pb::Evidence { key: k.clone(), value: v.clone() }).collect(),
+                evidence: c
+                    .evidence
+                    .iter()
+                    .map(|(k, v)| pb::Evidence { key: k.clone(), value: v.clone() })
+                    .collect(),
                 traceparent: change.traceparent.clone().unwrap_or_default(),
             });
         }
@@ -158,7 +170,10 @@ pub fn from_columns(columns: pb::ConditionChanges) -> Result<Vec<ConditionChange
         ("since_offset_ms", columns.since_offset_ms.len()),
     ] {
         if len != rows {
-            return Err(Invalid::new(format!("conditions.{name}"), format!("has {len} rows where instance has {rows}")));
+            return Err(Invalid::new(
+                format!("conditions.{name}"),
+                format!("has {len} rows where instance has {rows}"),
+            ));
         }
     }
     let base = columns
@@ -169,7 +184,9 @@ pub fn from_columns(columns: pb::ConditionChanges) -> Result<Vec<ConditionChange
     let mut out = Vec::with_capacity(rows);
     for row in 0..rows {
         let packed = columns.condition_status[row];
-        let bad = || Invalid::new("conditions.condition_status", format!("{packed} is not a condition and a status"));
+        let bad = || {
+            Invalid::new("conditions.condition_status", format!("{packed} is not a condition and a status"))
+        };
         let kind = ConditionKind::from_index((packed / 4) as usize).ok_or_else(bad)?;
         let status = u8::try_from(packed % 4).ok().and_then(Status::from_code).ok_or_else(bad)?;
         let cause = match columns.cause[row] {
@@ -270,7 +287,10 @@ impl OrderMessage {
             pb::Action::RestartInstance => Action::RestartInstance,
             pb::Action::RestartGateway => Action::RestartGateway,
             pb::Action::Unspecified => {
-                return Err(Invalid::new(field("action"), format!("{} is not an action known here", o.action)));
+                return Err(Invalid::new(
+                    field("action"),
+                    format!("{} is not an action known here", o.action),
+                ));
             }
         };
         let time = |name: &str, d: &Option<prost_types::Duration>| match d {
@@ -325,7 +345,9 @@ pub fn receipt_from_pb(r: &pb::Receipt) -> Result<Receipt, Invalid> {
         pb::Stage::Failed => Stage::Failed,
         pb::Stage::Refused => Stage::Refused,
         pb::Stage::Expired => Stage::Expired,
-        pb::Stage::Unspecified => return Err(Invalid::new("receipts.stage", format!("{} is not a stage", r.stage))),
+        pb::Stage::Unspecified => {
+            return Err(Invalid::new("receipts.stage", format!("{} is not a stage", r.stage)));
+        }
     };
     Ok(Receipt {
         order: order_id(&r.order_id)?,
@@ -342,15 +364,21 @@ pub fn receipt_from_pb(r: &pb::Receipt) -> Result<Receipt, Invalid> {
 }
 
 fn order_id(text: &str) -> Result<OrderId, Invalid> {
-    Uuid::parse_str(text).map(OrderId).map_err(|_| Invalid::new("order_id", format!("{:?} is not a UUID", clip(text, 64))))
+    Uuid::parse_str(text)
+        .map(OrderId)
+        .map_err(|_| Invalid::new("order_id", format!("{:?} is not a UUID", clip(text, 64))))
 }
 
 /// A W3C `traceparent` (version 00) if it is one; anything else is dropped: it ends up in logs and exporters.
 fn traceparent(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('-').collect();
-    let hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = |s: &str, n: usize| {
+        s.len() == n && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     match parts.as_slice() {
-        ["00", trace, span, flags] if hex(trace, 32) && hex(span, 16) && hex(flags, 2) => Some(text.to_owned()),
+        ["00", trace, span, flags] if hex(trace, 32) && hex(span, 16) && hex(flags, 2) => {
+            Some(text.to_owned())
+        }
         _ => None,
     }
 }
@@ -366,7 +394,8 @@ pub fn printable(text: &str) -> String {
 
 fn unsafe_in_terminal(c: char) -> bool {
     // Bidirectional overrides can make a line read as something else than it says (Trojan Source).
-    (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

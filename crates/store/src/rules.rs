@@ -1,4 +1,4 @@
-//! The decisions every store takes alike: what a new order looks like, which request is the same one again, when a
+//! The decisions every store takes alike: which request is the same one again, when a
 //! refusal is worth an event, which writes of a batch apply.
 //!
 //! They stand here, pure, so that the in-memory store of the simulation and the Postgres one cannot differ in them: an
@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mooring_core::gate::{Gate, PastOrder, PauseScope, Verdict};
-use mooring_core::id::{Fence, OrderId, PolicyId, Target};
+use mooring_core::id::{OrderId, PolicyId, Target};
 use mooring_core::limits::{MAX_MESSAGE, clip};
-use mooring_core::order::{Order, Proposal, State};
+use mooring_core::order::{Order, Proposal};
 use mooring_core::time::Timestamp;
 
 use crate::{Ask, EventKind, NewEvent, OrderWrite};
@@ -18,36 +18,12 @@ use crate::{Ask, EventKind, NewEvent, OrderWrite};
 /// Refusals of one gate on one target that are at most this far apart are one series: one event, however often asked.
 pub const REFUSAL_SERIES: Duration = Duration::from_secs(600);
 
-/// The window of the group's rate gate.
-pub const RATE_WINDOW: Duration = Duration::from_secs(60);
-
 /// How many of a target's latest orders the gates look at. One at a time is live, so the newest few always reach back
 /// to the last that ended.
 pub const ORDERS_LOOKED_AT: usize = 32;
 
 /// How many restarts within a window the gates are told of at most; far above any budget.
 pub const RESTARTS_LOOKED_AT: usize = 256;
-
-/// The order that an ask leads to when every gate is open.
-#[must_use]
-pub fn new_order(ask: &Ask, fence: Fence) -> Order {
-    Order {
-        id: ask.id,
-        proposal: ask.proposal.clone(),
-        fence,
-        state: State::Pending,
-        created_at: ask.now,
-        expires_at: ask.now.after(ask.policy.order_ttl),
-        verify_within: ask.policy.verify_within,
-        accepted_at: None,
-        started_at: None,
-        deadline: None,
-        ended_at: None,
-        outcome: String::new(),
-        output: String::new(),
-        version: 1,
-    }
-}
 
 /// The event of an order that was made.
 #[must_use]

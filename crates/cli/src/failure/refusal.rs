@@ -14,29 +14,6 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::text::{Text, duration};
 
-/// The name of a status code, as in the gRPC documentation and in grpcurl's output.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
 /// A refusal with everything the controller said about it that the message does not say already.
 pub(super) fn words(status: &Status, lang: Lang) -> String {
     let details = status.get_error_details();
@@ -52,7 +29,7 @@ pub(super) fn words(status: &Status, lang: Lang) -> String {
     };
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{}: {}: {}", Text::Error.of(lang), code_name(status.code()), printable(&headline));
+    let _ = writeln!(out, "{}: {}: {}", Text::Error.of(lang), mooring_proto::code_name(status.code()), printable(&headline));
     let mut line = |label: &str, text: &str| {
         let _ = writeln!(out, "  {label}: {}", printable(text).replace('\n', " "));
     };

@@ -17,7 +17,12 @@ const HIGH: usize = 24;
 
 /// The lines for a terminal of so many columns and rows; never more, never longer. `hints` are lines to try in another
 /// terminal: the screen hides what was printed before it.
-pub(super) fn lines(model: &Model, look: &Look, (api, hints): (&str, &[String]), size: (u16, u16)) -> Vec<String> {
+pub(super) fn lines(
+    model: &Model,
+    look: &Look,
+    (api, hints): (&str, &[String]),
+    size: (u16, u16),
+) -> Vec<String> {
     let (width, full) = (usize::from(size.0), usize::from(size.1));
     let hints: Vec<String> = hints.iter().filter(|_| full >= HIGH).map(|hint| clip(hint, width)).collect();
     let height = full - hints.len();
@@ -231,7 +236,13 @@ mod tests {
 
     #[test]
     fn a_usual_terminal_shows_everything() {
-        let shown = lines(&model(3), &look(Lang::En), ("http://127.0.0.1:7600", &["grpcurl this".to_owned()]), (120, 30)).join("\n");
+        let shown = lines(
+            &model(3),
+            &look(Lang::En),
+            ("http://127.0.0.1:7600", &["grpcurl this".to_owned()]),
+            (120, 30),
+        )
+        .join("\n");
         for part in [
             "mooring  http://127.0.0.1:7600",
             "agents 1/1",

@@ -125,7 +125,7 @@ where
             // An error without a body stands in the headers.
             if let Some(given) = Status::from_header_map(&parts.headers) {
                 let code = given.code();
-                span.record("rpc.status_code", name(code));
+                span.record("rpc.status_code", mooring_proto::code_name(code));
                 call.code = Some(code);
                 let bare = code != Code::Ok && given.details().is_empty();
                 if bare {
@@ -150,7 +150,7 @@ struct Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let code = name(self.code.unwrap_or(Code::Cancelled));
+        let code = mooring_proto::code_name(self.code.unwrap_or(Code::Cancelled));
         let mut attributes = vec![
             KeyValue::new("rpc.system.name", "grpc"),
             KeyValue::new("rpc.method", self.method),
@@ -192,29 +192,6 @@ impl http_body::Body for Observed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A code as the convention writes it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the gates need to know, read under the locks of an admission. Each question has an index of its own.
 
-use mooring_core::gate::{Facts, PastOrder, PauseScope};
+use mooring_core::gate::{Facts, RATE_WINDOW, PastOrder, PauseScope};
 use mooring_core::id::{OrderId, Target};
 use mooring_store::{Ask, Key, rules};
 use sqlx::PgConnection;
@@ -88,7 +88,7 @@ pub(super) async fn read(tx: &mut PgConnection, ask: &Ask) -> Result<Facts, Faul
     let minute = sqlx::query!(
         r#"SELECT count(*) AS "count!", min(created_at) AS oldest FROM orders WHERE grp = $1 AND created_at > $2"#,
         ask.group.as_str(),
-        time(ask.now.before(rules::RATE_WINDOW)),
+        time(ask.now.before(RATE_WINDOW)),
     )
     .fetch_one(&mut *tx)
     .await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use mooring_core::gate::{Facts, PastOrder, Verdict, evaluate};
+use mooring_core::gate::{Facts, RATE_WINDOW, PastOrder, Verdict, evaluate};
 use mooring_core::id::{AgentId, Fence, OrderId, Target};
 use mooring_core::order::{Action, Order, State as Life};
 use mooring_core::planner::Case;
@@ -98,7 +98,7 @@ impl State {
             }
             return Admission::Shut(verdicts);
         }
-        let order = rules::new_order(ask, Fence(self.last_fence + 1));
+        let order = Order::new(ask.id, ask.proposal.clone(), Fence(self.last_fence + 1), ask.now, &ask.policy);
         if !ask.validate_only {
             self.last_fence += 1;
             self.live.insert(order.id);
@@ -113,7 +113,7 @@ impl State {
 
     fn facts(&self, ask: &Ask) -> Facts {
         let target = &ask.proposal.target;
-        let minute = ask.now.before(rules::RATE_WINDOW);
+        let minute = ask.now.before(RATE_WINDOW);
         let window = ask.now.before(ask.policy.restarts.window);
         let in_group = || self.orders.values().filter(|o| o.group == ask.group).map(|o| &o.order);
         let in_minute = || in_group().filter(|o| o.created_at > minute).map(|o| o.created_at);
