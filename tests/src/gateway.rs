@@ -91,6 +91,16 @@ pub async fn http(address: &str, method: &str, path: &str) -> String {
     }
 }
 
+/// The process id of whichever gateway with a control endpoint listens on a port.
+///
+/// # Panics
+/// When none does.
+pub async fn pid(port: u16) -> u32 {
+    let body = http(&format!("127.0.0.1:{port}"), "GET", "/_stats").await;
+    let stats: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    stats["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a pid")
+}
+
 /// A free loopback port, given back at once: for gateways that an agent starts itself.
 ///
 /// # Panics

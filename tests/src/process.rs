@@ -125,11 +125,19 @@ impl Process {
     ///
     /// # Panics
     /// When it does not end in time.
-    pub async fn terminate(mut self) -> (Option<i32>, String) {
-        self.signal(Signal::TERM);
+    pub async fn terminate(self) -> (Option<i32>, String) {
+        self.stop(Signal::TERM).await
+    }
+
+    /// Sends a signal, and waits for the end. Returns the exit code and what was printed.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn stop(mut self, signal: Signal) -> (Option<i32>, String) {
+        self.signal(signal);
         match tokio::time::timeout(crate::wait::LIMIT, self.child.wait()).await {
             Ok(status) => (status.ok().and_then(|s| s.code()), self.log()),
-            Err(_) => panic!("{} does not end on SIGTERM\n{}", self.name, self.log()),
+            Err(_) => panic!("{} does not end when asked\n{}", self.name, self.log()),
         }
     }
 

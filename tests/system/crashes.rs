@@ -113,3 +113,26 @@ async fn both_stop_in_order_when_asked() {
     let (code, log) = controller.terminate().await;
     assert_eq!(code, Some(0), "{log}");
 }
+
+#[tokio::test]
+async fn an_agent_killed_beside_its_gateway_takes_it_over_again() {
+    let port = mooring_tests::gateway::free_port();
+    let watched =
+        Watched::supervised("chat", port, &mooring_tests::gateway::node_command("ws-plain.js", port));
+    let mut world = World::start(std::slice::from_ref(&watched)).await;
+    world.api.phase(&watched.instance(), Phase::Healthy).await;
+    let pid = mooring_tests::gateway::pid(port).await;
+
+    world.kill_agent().await;
+    world.api.phase(&watched.instance(), Phase::Unknown).await;
+    world.start_agent();
+    world.api.phase(&watched.instance(), Phase::Healthy).await;
+    assert_eq!(mooring_tests::gateway::pid(port).await, pid, "its sessions were not cut");
+    assert_eq!(world.api.orders().await.unwrap(), vec![]);
+
+    // Taken over, it is still known when it dies.
+    mooring_tests::process::send(pid, rustix::process::Signal::KILL);
+    world.api.order_in(&watched.gateway(), OrderState::Succeeded).await;
+    world.api.phase(&watched.instance(), Phase::Healthy).await;
+    assert_ne!(mooring_tests::gateway::pid(port).await, pid);
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mooring_proto::v1::{GetFleetRequest, OrderAction, OrderState, Phase};
 use mooring_store_pg::private::{Durability, Options, PrivatePostgres};
-use mooring_tests::gateway::{Gateway, free_port, node_command};
+use mooring_tests::gateway::{Gateway, free_port, node_command, pid};
 use mooring_tests::process::send;
 use mooring_tests::wait::until;
 use mooring_tests::world::{QUICK_POLICY, Watched, World};
@@ -47,7 +47,7 @@ async fn postgres_is_stopped_for_half_a_minute() {
     postgres.stop().await.expect("Postgres stops");
     // Trouble while it is away.
     for port in &ports {
-        send(pid_of(*port).await, Signal::KILL);
+        send(pid(*port).await, Signal::KILL);
     }
     let fleet = || async { world.api.fleet.clone().get_fleet(GetFleetRequest {}).await };
     until("the controller to notice", || async {
@@ -93,10 +93,4 @@ async fn attachments(world: &World) -> Option<prost_types::Timestamp> {
     let request =
         mooring_proto::v1::GetAgentRequest { name: format!("agents/{}", mooring_tests::world::AGENT) };
     world.api.fleet.clone().get_agent(request).await.expect("the agent").into_inner().attach_time
-}
-
-async fn pid_of(port: u16) -> u32 {
-    let body = mooring_tests::gateway::http(&format!("127.0.0.1:{port}"), "GET", "/_stats").await;
-    let stats: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-    u32::try_from(stats["pid"].as_u64().expect("a pid")).expect("a pid")
 }

@@ -16,9 +16,7 @@ fn supervised(id: &str) -> (Watched, u16) {
 }
 
 async fn kill(port: u16) {
-    let body = mooring_tests::gateway::http(&format!("127.0.0.1:{port}"), "GET", "/_stats").await;
-    let stats: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-    send(u32::try_from(stats["pid"].as_u64().expect("a pid")).expect("a pid"), Signal::KILL);
+    send(mooring_tests::gateway::pid(port).await, Signal::KILL);
 }
 
 /// Waits until a refusal by this gate is among the events.

@@ -1,7 +1,7 @@
 //! What breaks and can be mended is recognised, mended by the right order, verified, and mended once.
 
 use mooring_proto::v1::{OrderAction, OrderState, Phase};
-use mooring_tests::gateway::{Gateway, free_port, node_command, sample_command};
+use mooring_tests::gateway::{Gateway, free_port, node_command, pid, sample_command};
 use mooring_tests::process::send;
 use mooring_tests::world::{Watched, World};
 use rustix::process::Signal;
@@ -12,30 +12,13 @@ fn supervised_ws(id: &str) -> (Watched, u16) {
     (Watched::supervised(id, port, &node_command("ws-plain.js", port)), port)
 }
 
-async fn pid_of(port: u16) -> u32 {
-    // The control endpoint answers with its process id among the numbers.
-    let gateway = Control(port);
-    gateway.pid().await
-}
-
-/// A gateway that somebody else runs: its control endpoint only.
-struct Control(u16);
-
-impl Control {
-    async fn pid(&self) -> u32 {
-        let body = mooring_tests::gateway::http(&format!("127.0.0.1:{}", self.0), "GET", "/_stats").await;
-        let stats: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-        u32::try_from(stats["pid"].as_u64().expect("a pid")).expect("a pid")
-    }
-}
-
 #[tokio::test]
 async fn killed_with_signal_9() {
     let (chat, port) = supervised_ws("chat");
     let world = World::start(std::slice::from_ref(&chat)).await;
     world.api.phase(&chat.instance(), Phase::Healthy).await;
 
-    send(pid_of(port).await, Signal::KILL);
+    send(pid(port).await, Signal::KILL);
 
     let event = world.api.event_of(&chat.instance(), "ProcessKilled").await;
     assert!(event.message.contains("signal 9"), "{event:?}");
@@ -51,7 +34,7 @@ async fn stopped_with_sigstop_accepts_but_answers_nothing() {
     let (chat, port) = supervised_ws("chat");
     let world = World::start(std::slice::from_ref(&chat)).await;
     world.api.phase(&chat.instance(), Phase::Healthy).await;
-    let before = pid_of(port).await;
+    let before = pid(port).await;
 
     send(before, Signal::STOP);
 
@@ -60,7 +43,7 @@ async fn stopped_with_sigstop_accepts_but_answers_nothing() {
     let order = world.api.order_in(&chat.gateway(), OrderState::Succeeded).await;
     assert_eq!(order.action(), OrderAction::RestartGateway);
     world.api.phase(&chat.instance(), Phase::Healthy).await;
-    assert_ne!(pid_of(port).await, before, "it is another process");
+    assert_ne!(pid(port).await, before, "it is another process");
     let restarts = world.api.orders().await.unwrap();
     let restarts: Vec<_> = restarts.iter().filter(|o| o.action() == OrderAction::RestartGateway).collect();
     assert_eq!(restarts.len(), 1, "it was restarted once: {restarts:#?}");
@@ -92,10 +75,10 @@ async fn drops_its_sessions_without_a_close_frame() {
 #[tokio::test]
 async fn refuses_and_is_restarted_by_a_command() {
     let gateway = Gateway::sample(&[]).await;
-    let pid = gateway.process.pid();
+    let process = gateway.process.pid();
     // SIGUSR1 heals the sample gateway: the command stands for `systemctl restart`.
     let restart =
-        format!("[gateway.restart]\nhow = \"command\"\ncommand = [\"kill\", \"-USR1\", \"{pid}\"]\n");
+        format!("[gateway.restart]\nhow = \"command\"\ncommand = [\"kill\", \"-USR1\", \"{process}\"]\n");
     let chat = Watched::at("chat", &gateway.address).with(&restart);
     let world = World::start(std::slice::from_ref(&chat)).await;
     world.api.phase(&chat.instance(), Phase::Healthy).await;

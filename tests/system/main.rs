@@ -11,3 +11,4 @@ mod readme;
 mod reload;
 mod secure;
 mod trace;
+mod up;

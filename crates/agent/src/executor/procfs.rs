@@ -38,7 +38,7 @@ pub(super) fn marked(name: &str, value: &str, also: &str) -> Vec<Marked> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
-    use std::io::Read as _;
+    use std::io::{ErrorKind, Read as _};
     use std::time::Duration;
 
     use super::Marked;
@@ -49,6 +49,8 @@ mod linux {
         group: u32,
         flags: u32,
         started: u64,
+        /// Where its environment ends; 0 in the middle of an exec.
+        environment_end: u64,
     }
 
     /// `PF_KTHREAD` (include/linux/sched.h): a thread of the kernel, which has no environment.
@@ -57,8 +59,12 @@ mod linux {
     /// Of a longer environment (bytes) the rest is not looked at.
     const MOST: usize = 1024 * 1024;
 
-    /// How often, and how long apart, a process is asked again whose environment reads as empty.
-    const AGAIN: (u32, Duration) = (20, Duration::from_millis(1));
+    /// How often, and how long apart, a process is asked again that is in the middle of an exec (which takes
+    /// microseconds, unless the machine is so busy that it gets no turn).
+    const AGAIN: (u32, Duration) = (1_000, Duration::from_millis(2));
+
+    /// How often a process may read as empty that is in no exec, until it is believed to have no environment.
+    const EMPTY: u32 = 4;
 
     fn stat(pid: u32) -> Option<Stat> {
         parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
@@ -71,7 +77,8 @@ mod linux {
         let group = fields.nth(1)?.parse().ok()?;
         let flags = fields.nth(3)?.parse().ok()?;
         let started = fields.nth(12)?.parse().ok()?;
-        Some(Stat { state, group, flags, started })
+        let environment_end = fields.nth(28)?.parse().ok()?;
+        Some(Stat { state, group, flags, started, environment_end })
     }
 
     fn alive(stat: &Stat) -> bool {
@@ -107,14 +114,22 @@ mod linux {
     /// Taken with a single read: during one call the kernel holds on to the program's memory, while between two the
     /// program may exec, and what was read breaks off. At the worst moment of an exec it reads as empty, and is asked for
     /// again. Otherwise a gateway started by a wrapper script could be overlooked, and a second copy started.
-    fn environment<'a>(pid: u32, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    fn environment(pid: u32, buffer: &mut [u8]) -> Option<&[u8]> {
         let (times, pause) = AGAIN;
+        let mut empty = 0;
         for _ in 0..times {
-            let length = File::open(format!("/proc/{pid}/environ")).ok()?.read(buffer).ok()?;
-            if length > 0 {
-                return Some(&buffer[..length]);
+            let mut file = File::open(format!("/proc/{pid}/environ")).ok()?;
+            match file.read(buffer) {
+                Ok(0) => {}
+                Ok(length) => return Some(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return None,
             }
-            stat(pid).filter(|stat| alive(stat) && stat.flags & KERNEL_THREAD == 0)?;
+            let stat = stat(pid).filter(|stat| alive(stat) && stat.flags & KERNEL_THREAD == 0)?;
+            empty += u32::from(stat.environment_end != 0);
+            if empty == EMPTY {
+                return None;
+            }
             std::thread::sleep(pause);
         }
         None
@@ -133,9 +148,11 @@ mod linux {
 
         #[test]
         fn a_name_with_brackets_does_not_confuse() {
-            let text = "42 (a) S (b) ) Z 1 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 0 0";
+            let text = "42 (a) S (b) ) Z 1 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 23 24 25 26 27 28 29 30 \
+                        31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 0";
             let stat = parse(text).unwrap();
-            assert_eq!((stat.state, stat.group, stat.flags, stat.started), ('Z', 42, 4_194_560, 987_654));
+            assert_eq!((stat.state, stat.group, stat.flags), ('Z', 42, 4_194_560));
+            assert_eq!((stat.started, stat.environment_end), (987_654, 51));
             assert!(!alive(&stat));
             assert!(parse("nonsense").is_none() && parse("1 (x) R").is_none());
         }

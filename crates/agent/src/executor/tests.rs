@@ -242,7 +242,10 @@ async fn endless_and_absent_answers_end() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let outcome = run(&http(&url, "time_limit = '100ms'"), &context()).await;
     assert!(!outcome.ok && outcome.message.contains("no complete answer within 100ms"), "{outcome:?}");
-    drop(listener);
+    // Bound but not listening: refuses, and nobody else can take the port meanwhile.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", closed.local_addr().unwrap());
     let outcome = run(&http(&url, ""), &context()).await;
     assert!(!outcome.ok && outcome.message.contains("cannot connect"), "{outcome:?}");
 
