@@ -6,9 +6,11 @@ use std::sync::Arc;
 use mooring_core::condition::Condition;
 use mooring_core::id::{AgentId, GatewayRef, InstanceId, InstanceRef, OrderId, Target};
 use mooring_core::order::Order;
+use mooring_core::phase::Phase;
 use mooring_core::time::Timestamp;
 use mooring_store::{Changes, GatewayRecord};
 
+use super::tally::Part;
 use super::{Changed, Entry, Gateway, Index, RING, Row, State};
 
 impl State {
@@ -56,6 +58,7 @@ impl State {
                 self.touch_row(row);
             }
             self.dirty.insert(reference);
+            self.recount(g);
         }
     }
 
@@ -82,12 +85,13 @@ impl State {
         let Some(agent) = self.agents.get_mut(&reference.agent) else { return };
         self.dirty.insert(reference.clone());
         if let Some(index) = agent.gateways.get(&reference.gateway).copied() {
-            if let Some(Some(g)) = self.gateways.get_mut(index as usize) {
-                g.record = record;
-            }
+            self.change_gateway(index, record);
             return;
         }
-        let gateway = Gateway { record, instances: Index::default(), live: BTreeSet::new() };
+        // Orders outlive a gateway that goes and comes back: it may be their doing.
+        let live = self.orders.values().filter(|o| !o.state.ended() && *o.proposal.target.gateway() == reference);
+        let live: BTreeSet<OrderId> = live.map(|o| o.id).collect();
+        let gateway = Gateway { record, instances: Index::default(), live, part: Part::default() };
         let index = match self.free_gateways.pop() {
             Some(i) => {
                 self.gateways[i as usize] = Some(gateway);
@@ -99,6 +103,19 @@ impl State {
             }
         };
         agent.gateways.insert(reference.gateway, index);
+        self.recount(index);
+    }
+
+    /// What is said of a gateway shows in each of its instances.
+    fn change_gateway(&mut self, index: u32, record: GatewayRecord) {
+        let Some(Some(g)) = self.gateways.get_mut(index as usize) else { return };
+        let shows = g.record.kind != record.kind || g.record.group != record.group || g.record.labels != record.labels;
+        g.record = record;
+        if shows {
+            let rows: Vec<u32> = g.instances.values().copied().collect();
+            rows.into_iter().for_each(|row| self.touch_row(row));
+            self.recount(index);
+        }
     }
 
     fn put_instance(&mut self, instance: &InstanceRef, handle: u32, now: Timestamp) {
@@ -127,6 +144,7 @@ impl State {
                 if let Some(Some(g)) = self.gateways.get_mut(g as usize) {
                     g.instances.insert(instance.instance.clone(), index);
                 }
+                self.recount(g);
                 index
             }
         };
@@ -137,7 +155,10 @@ impl State {
     fn put_condition(&mut self, instance: &InstanceRef, condition: &Condition, now: Timestamp) {
         let Some(index) = self.row_index(instance) else { return };
         if let Some(Some(row)) = self.rows.get_mut(index as usize) {
+            let (gateway, before) = (row.gateway, row.phase());
             row.set(condition, now);
+            let after = row.phase();
+            self.moved(gateway, before, after);
         }
         self.touch_row(index);
         self.dirty.insert(instance.gateway.clone());
@@ -147,7 +168,9 @@ impl State {
         let Some(g) = self.gateway_index(&instance.gateway) else { return };
         let removed = self.gateways[g as usize].as_mut().and_then(|g| g.instances.remove(&instance.instance));
         if let Some(index) = removed {
-            self.rows[index as usize] = None;
+            let row = self.rows[index as usize].take();
+            self.moved(g, row.map_or(Phase::Unknown, |r| r.phase()), Phase::Unknown);
+            self.recount(g);
             self.free_rows.push(index);
             self.note(Changed::Row(index), Some(instance.to_string().into()));
             self.dirty.insert(instance.gateway.clone());
@@ -162,8 +185,10 @@ impl State {
         for id in ids {
             self.remove_instance(&gateway.instance(id));
         }
+        self.uncount(g);
         self.gateways[g as usize] = None;
         self.free_gateways.push(g);
+        self.dirty.insert(gateway.clone());
         if let Some(agent) = self.agents.get_mut(&gateway.agent) {
             agent.gateways.remove(&gateway.gateway);
         }
@@ -199,6 +224,25 @@ impl State {
         for row in rows {
             self.touch_row(row);
         }
+    }
+
+    fn moved(&mut self, gateway: u32, from: Phase, to: Phase) {
+        let Some(Some(g)) = self.gateways.get_mut(gateway as usize) else { return };
+        if g.part.moved(from, to) {
+            self.recount(gateway);
+        }
+    }
+
+    pub(super) fn forget_order(&mut self, id: OrderId) {
+        let Some(order) = self.orders.remove(&id) else { return };
+        let gateway = order.proposal.target.gateway().clone();
+        if let Some(index) = self.gateway_index(&gateway)
+            && let Some(Some(g)) = self.gateways.get_mut(index as usize)
+        {
+            g.live.remove(&id);
+        }
+        self.note(Changed::Order(id), None);
+        self.dirty.insert(gateway);
     }
 
     /// Ended orders stay for watchers while they are in the ring, at most this many.

@@ -15,6 +15,9 @@ mod changes;
 mod index;
 mod lookup;
 mod row;
+mod tally;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -28,6 +31,7 @@ use tokio::sync::watch;
 
 pub use index::Index;
 pub use row::Row;
+pub use tally::Tally;
 pub use view::{AgentView, FleetCounts, GatewaySummary, InstanceFull};
 
 /// How many recent changes are remembered for watchers.
@@ -66,6 +70,8 @@ pub struct Gateway {
     pub instances: Index,
     /// Live orders on it or on its instances.
     pub live: BTreeSet<OrderId>,
+    /// Its part in the numbers of its group.
+    part: tally::Part,
 }
 
 /// What changed at a revision.
@@ -101,6 +107,8 @@ pub struct State {
     revision: u64,
     /// Gateways whose planning may have changed since the planner last took them.
     dirty: BTreeSet<GatewayRef>,
+    /// The numbers of each group.
+    tallies: tally::Tallies,
     /// When a group was last seen above its storm threshold.
     storms: BTreeMap<PolicyId, Timestamp>,
 }
@@ -170,11 +178,12 @@ impl Fleet {
         self.publish(s);
     }
 
-    /// Notes a new attachment.
+    /// Notes a new attachment. Of two that begin at once the one with the newer epoch stays, whichever comes first.
     pub fn attached(&self, record: AgentRecord, presence: Presence) {
         let mut s = self.write();
         let id = record.id.clone();
         match s.agents.get_mut(&id) {
+            Some(agent) if agent.record.epoch > record.epoch => return,
             Some(agent) => {
                 agent.record = record;
                 agent.presence = presence;
@@ -194,8 +203,8 @@ impl Fleet {
         if a.presence != presence {
             a.presence = presence;
             s.touch_agent(agent);
+            self.publish(s);
         }
-        self.publish(s);
         true
     }
 
@@ -222,6 +231,13 @@ impl Fleet {
     pub fn put_order(&self, order: Order) {
         let mut s = self.write();
         s.put_order(order);
+        self.publish(s);
+    }
+
+    /// Forgets an order that the store does not have (any more).
+    pub fn forget_order(&self, id: OrderId) {
+        let mut s = self.write();
+        s.forget_order(id);
         self.publish(s);
     }
 

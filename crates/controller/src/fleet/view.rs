@@ -194,23 +194,14 @@ impl State {
     /// What the gates need to know from memory about a group and a target. Warming up is the caller's to add.
     #[must_use]
     pub fn belief(&self, group: &PolicyId, target: &Target, action: Action) -> Belief {
-        let mut belief = Belief { storm_seen_at: self.storm_seen(group), ..Belief::default() };
-        for g in self.gateways.iter().flatten().filter(|g| g.record.group == *group) {
-            let (mut known, mut down) = (0usize, 0usize);
-            for row in g.instances.values().filter_map(|i| self.row(*i)) {
-                match self.phase(row) {
-                    Phase::Unknown => {}
-                    Phase::Down | Phase::NeedsHuman => {
-                        known += 1;
-                        down += 1;
-                    }
-                    Phase::Healthy | Phase::Degraded | Phase::Flapping => known += 1,
-                }
-            }
-            belief.group_instances += u32::try_from(g.instances.len()).unwrap_or(u32::MAX);
-            belief.group_gateways += u32::from(known > 0);
-            belief.group_sick_gateways += u32::from(known > 0 && 2 * down >= known);
-        }
+        let tally = self.tally(group);
+        let mut belief = Belief {
+            group_instances: tally.instances,
+            group_gateways: tally.known,
+            group_sick_gateways: tally.sick,
+            storm_seen_at: self.storm_seen(group),
+            ..Belief::default()
+        };
         if let Some(g) = self.gateway(target.gateway()) {
             belief.configured = g.record.abilities.can(action);
             belief.agent_online =
