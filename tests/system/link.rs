@@ -125,7 +125,7 @@ async fn columns_that_make_no_sense_are_refused_with_the_field() {
         instance: vec![1; 20_000],
         condition_status: vec![2; 20_000],
         cause: vec![0; 20_000],
-        since_offset_ms: vec![0; 20_000],
+        since_offset_us: vec![0; 20_000],
         ..Default::default()
     };
     for (columns, field) in [

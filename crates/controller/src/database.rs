@@ -68,7 +68,8 @@ impl Database {
         }
     }
 
-    fn back(&self) {
+    /// It answered.
+    pub(crate) fn back(&self) {
         let since = self.away.send_replace(None);
         if let Some(since) = since {
             tracing::info!(away_for = ?now().since(since), "the database is back");

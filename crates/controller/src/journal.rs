@@ -5,9 +5,11 @@
 //! is tried again until it is written, and since every agent has a window of unacknowledged reports, what waits here is
 //! bounded by agents × window; beyond that the agents keep it (their outboxes keep the newest state per instance).
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mooring_core::id::AgentId;
 use mooring_runtime::lifecycle::Tokens;
 use mooring_store::{Committed, Delta, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +19,7 @@ use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 
 /// Most rows of one commit: larger ones only hold the acknowledgements up.
-const MAX_ROWS: usize = 20_000;
+const MAX_ROWS: usize = 8_192;
 /// Pause before a batch is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -40,6 +42,51 @@ pub struct Journal {
 #[derive(Debug)]
 pub struct Writer {
     entries: mpsc::UnboundedReceiver<Entry>,
+    waiting: Waiting,
+}
+
+/// What waits, by agent: each commit takes one report of every agent in turn, so that one that floods fills what is left
+/// over and not the place of others.
+#[derive(Debug, Default)]
+struct Waiting {
+    queues: HashMap<AgentId, VecDeque<Entry>>,
+    turn: VecDeque<AgentId>,
+}
+
+impl Waiting {
+    fn push(&mut self, entry: Entry) {
+        let agent = entry.delta.agent.clone();
+        let queue = self.queues.entry(agent.clone()).or_default();
+        if queue.is_empty() {
+            self.turn.push_back(agent);
+        }
+        queue.push_back(entry);
+    }
+
+    /// The next one: of the agent whose turn it is, its oldest.
+    fn pop(&mut self) -> Option<Entry> {
+        let agent = self.turn.pop_front()?;
+        let queue = self.queues.get_mut(&agent)?;
+        let entry = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&agent);
+        } else {
+            self.turn.push_back(agent);
+        }
+        entry
+    }
+
+    /// The next commit: at least one report, and no more rows than one may have.
+    fn batch(&mut self) -> (Vec<Entry>, usize) {
+        let (mut batch, mut size) = (Vec::new(), 0);
+        while size < MAX_ROWS
+            && let Some(entry) = self.pop()
+        {
+            size += rows(&entry.delta);
+            batch.push(entry);
+        }
+        (batch, size)
+    }
 }
 
 /// A journal and its writer.
@@ -47,7 +94,7 @@ pub struct Writer {
 pub fn journal() -> (Journal, Writer) {
     // Unbounded as a channel, bounded by the protocol: an agent may have `window` reports unacknowledged and no more.
     let (tx, rx) = mpsc::unbounded_channel();
-    (Journal { entries: tx }, Writer { entries: rx })
+    (Journal { entries: tx }, Writer { entries: rx, waiting: Waiting::default() })
 }
 
 impl Journal {
@@ -63,7 +110,11 @@ impl Journal {
 
 fn rows(delta: &Delta) -> usize {
     let c = &delta.changes;
-    1 + c.gateways.len() + c.instances.len() + c.conditions.len() + c.instances_gone.len() + delta.events.len()
+    1 + c.gateways.len()
+        + c.instances.len()
+        + c.conditions.len()
+        + c.instances_gone.len()
+        + delta.events.len()
 }
 
 impl Writer {
@@ -80,31 +131,31 @@ impl Writer {
         tokens: Tokens,
     ) -> Result<(), StoreError> {
         loop {
-            let first = tokio::select! {
-                entry = self.entries.recv() => entry,
-                () = tokens.soft.cancelled() => {
-                    self.entries.close();
-                    self.entries.recv().await
-                }
-            };
-            let Some(first) = first else {
-                // Everyone who could hand something in has stopped already; our turn to stop comes after theirs.
-                tokens.soft.cancelled().await;
-                return Ok(());
-            };
-            let mut batch = vec![first];
-            let mut size = rows(&batch[0].delta);
-            while size < MAX_ROWS
-                && let Ok(entry) = self.entries.try_recv()
-            {
-                size += rows(&entry.delta);
-                batch.push(entry);
+            if self.waiting.turn.is_empty() {
+                let first = tokio::select! {
+                    entry = self.entries.recv() => entry,
+                    () = tokens.soft.cancelled() => {
+                        self.entries.close();
+                        self.entries.recv().await
+                    }
+                };
+                let Some(first) = first else {
+                    // Everyone who could hand something in has stopped already; our turn to stop comes after theirs.
+                    tokens.soft.cancelled().await;
+                    return Ok(());
+                };
+                self.waiting.push(first);
             }
+            while let Ok(entry) = self.entries.try_recv() {
+                self.waiting.push(entry);
+            }
+            let (batch, size) = self.waiting.batch();
             let (deltas, dones): (Vec<Delta>, Vec<oneshot::Sender<Committed>>) =
                 batch.into_iter().map(|e| (e.delta, e.done)).unzip();
             let Some(committed) = commit(&*store, &database, &deltas, &tokens).await? else { return Ok(()) };
             metrics.committed(deltas.len(), size);
-            let durable = deltas.iter().zip(&committed).filter(|(_, c)| **c == Committed::Durable).map(|(d, _)| d);
+            let durable =
+                deltas.iter().zip(&committed).filter(|(_, c)| **c == Committed::Durable).map(|(d, _)| d);
             fleet.apply(durable.clone().map(|d| &d.changes), now());
             for d in durable {
                 fleet.progressed(&d.agent, d.epoch, d.sequence, d.synced);
@@ -143,3 +194,6 @@ async fn commit(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,9 @@ impl Sweeper {
                 match self.database.note(self.store.prune(now(), self.retention).await) {
                     Ok(0) => {}
                     Ok(rows) => tracing::info!(rows, "old history was dropped"),
-                    Err(e) => tracing::warn!(error = %e, "old history could not be dropped; tried again in an hour"),
+                    Err(e) => {
+                        tracing::warn!(error = %e, "old history could not be dropped; tried again in an hour")
+                    }
                 }
             }
         }
@@ -71,18 +73,27 @@ impl Sweeper {
         let late: Vec<(AgentId, u64)> = {
             let state = self.fleet.read();
             let beyond = |p: Presence| matches!(p, Presence::Lost(since) if at.since(since) >= self.grace);
-            state.agents().filter(|a| beyond(a.presence)).map(|a| (a.record.id.clone(), a.record.epoch)).collect()
+            state
+                .agents()
+                .filter(|a| beyond(a.presence))
+                .map(|a| (a.record.id.clone(), a.record.epoch))
+                .collect()
         };
         for (agent, epoch) in late {
-            let message = format!("the agent has been silent for more than {:?}: its instances are Unknown", self.grace);
+            let message = format!(
+                "the agent has been silent for more than {:?}: its instances are Unknown",
+                self.grace
+            );
             let event = agent_event(&agent, message);
             match self.database.note(self.store.offline(&agent, epoch, at, &event).await) {
-                Ok(true) => {
-                    tracing::warn!(%agent, "the agent is silent beyond its grace");
+                Ok(newest) => {
+                    if newest {
+                        tracing::warn!(%agent, "the agent is silent beyond its grace");
+                    }
+                    // Otherwise it has attached anew. If that was at another controller, nothing that is believed of it
+                    // here is fresh; if it was here, its epoch is another one by now, and this changes nothing.
                     self.fleet.set_presence(&agent, epoch, Presence::Offline(at));
                 }
-                // It has attached anew, here or at another controller.
-                Ok(false) => {}
                 Err(e) => {
                     tracing::warn!(%agent, error = %e, "cannot note that the agent is offline; tried again");
                     return;
@@ -91,6 +102,7 @@ impl Sweeper {
         }
     }
 
+    /// Stores when agents were last heard of, for those where that has changed.
     async fn touch(&self, last: &mut Timestamp) {
         let seen: Vec<(AgentId, Timestamp)> = {
             let state = self.fleet.read();
@@ -105,3 +117,6 @@ impl Sweeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

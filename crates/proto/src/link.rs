@@ -140,7 +140,7 @@ pub fn to_columns(changes: &[ConditionChange]) -> pb::ConditionChanges {
         out.condition_status
             .push(4 * u32::try_from(c.kind.index()).unwrap_or(0) + u32::from(c.status.code()));
         out.cause.push(c.cause.map_or(0, |c| u32::from(c.code())));
-        out.since_offset_ms.push((c.since.0 - base.0) / 1_000);
+        out.since_offset_us.push(c.since.0 - base.0);
         if !c.message.is_empty() || !c.evidence.is_empty() || change.traceparent.is_some() {
             out.details.push(pb::Detail {
                 row: u32::try_from(row).unwrap_or(u32::MAX),
@@ -167,7 +167,7 @@ pub fn from_columns(columns: pb::ConditionChanges) -> Result<Vec<ConditionChange
     for (name, len) in [
         ("condition_status", columns.condition_status.len()),
         ("cause", columns.cause.len()),
-        ("since_offset_ms", columns.since_offset_ms.len()),
+        ("since_offset_us", columns.since_offset_us.len()),
     ] {
         if len != rows {
             return Err(Invalid::new(
@@ -193,7 +193,7 @@ pub fn from_columns(columns: pb::ConditionChanges) -> Result<Vec<ConditionChange
             0 => None,
             code => Some(u16::try_from(code).ok().and_then(Cause::from_code).unwrap_or(Cause::Unrecognised)),
         };
-        let offset = columns.since_offset_ms[row].saturating_mul(1_000);
+        let offset = columns.since_offset_us[row];
         out.push(ConditionChange {
             instance: columns.instance[row],
             condition: Condition {
@@ -411,7 +411,7 @@ mod tests {
                 cause,
                 message: if cause.is_some() { "no pong for 4 s".to_owned() } else { String::new() },
                 evidence: cause.map(|_| ("rtt".to_owned(), "3 ms".to_owned())).into_iter().collect(),
-                since: Timestamp(1_700_000_000_000_000 + i64::from(instance) * 1_000),
+                since: Timestamp(1_700_000_000_000_000 + i64::from(instance)),
             },
             traceparent: None,
         }

@@ -89,7 +89,8 @@ impl State {
             return;
         }
         // Orders outlive a gateway that goes and comes back: it may be their doing.
-        let live = self.orders.values().filter(|o| !o.state.ended() && *o.proposal.target.gateway() == reference);
+        let live =
+            self.orders.values().filter(|o| !o.state.ended() && *o.proposal.target.gateway() == reference);
         let live: BTreeSet<OrderId> = live.map(|o| o.id).collect();
         let gateway = Gateway { record, instances: Index::default(), live, part: Part::default() };
         let index = match self.free_gateways.pop() {
@@ -109,7 +110,9 @@ impl State {
     /// What is said of a gateway shows in each of its instances.
     fn change_gateway(&mut self, index: u32, record: GatewayRecord) {
         let Some(Some(g)) = self.gateways.get_mut(index as usize) else { return };
-        let shows = g.record.kind != record.kind || g.record.group != record.group || g.record.labels != record.labels;
+        let shows = g.record.kind != record.kind
+            || g.record.group != record.group
+            || g.record.labels != record.labels;
         g.record = record;
         if shows {
             let rows: Vec<u32> = g.instances.values().copied().collect();
@@ -219,7 +222,9 @@ impl State {
     fn touch_target(&mut self, target: &Target) {
         let rows: Vec<u32> = match target {
             Target::Instance(i) => self.row_index(i).into_iter().collect(),
-            Target::Gateway(g) => self.gateway(g).map_or_else(Vec::new, |g| g.instances.values().copied().collect()),
+            Target::Gateway(g) => {
+                self.gateway(g).map_or_else(Vec::new, |g| g.instances.values().copied().collect())
+            }
         };
         for row in rows {
             self.touch_row(row);

@@ -34,7 +34,10 @@ pub struct Row {
     status: [u8; 5],
     /// When the controller learnt that it is sick (policy times run on the controller's clock); [`WELL`] while it is not.
     sick_since: Timestamp,
-    #[expect(clippy::box_collection, reason = "one word in the row instead of three: almost every row has none")]
+    #[expect(
+        clippy::box_collection,
+        reason = "one word in the row instead of three: almost every row has none"
+    )]
     words: Option<Box<Vec<Words>>>,
 }
 

@@ -288,6 +288,14 @@ impl State {
         out
     }
 
+    /// Gateways of which an instance is sick by what the agent last said.
+    #[must_use]
+    pub fn sick_gateways(&self) -> Vec<GatewayRef> {
+        let sick =
+            |g: &&Gateway| g.instances.values().filter_map(|i| self.row(*i)).any(|r| r.sickness().is_some());
+        self.gateways.iter().flatten().filter(sick).map(|g| g.record.gateway.clone()).collect()
+    }
+
     /// Every group with at least one gateway.
     #[must_use]
     pub fn groups(&self) -> std::collections::BTreeSet<PolicyId> {

@@ -1,21 +1,24 @@
 //! From a report to a delta: decoded, checked against the limits, names completed with the agent's own id, and reduced
 //! to what is new.
 //!
-//! Pure but for reading the fleet: the session's handles and the snapshot under way are its state.
+//! Pure but for reading the fleet: the session's handles, the snapshot and what is under way are its state.
 
 use std::collections::HashSet;
 
-use mooring_core::cause::Cause;
-use mooring_core::condition::{Condition, Status};
+use mooring_core::condition::Status;
 use mooring_core::id::{AgentId, BootId, GatewayRef, InstanceRef};
 use mooring_core::order::Receipt;
 use mooring_core::time::Timestamp;
 use mooring_proto::link::{self, ConditionChange, GatewayDecl, InstanceDecl};
 use mooring_proto::{Invalid, agent_v1 as pb};
-use mooring_store::{Changes, Delta, EventKind, GatewayRecord, InstanceRecord, NewEvent};
+use mooring_store::{Changes, Delta, GatewayRecord, InstanceRecord, NewEvent};
 
+use super::flight::{Before, Flight};
+use super::news::{event, same, says_nothing};
 use crate::fleet::{Fleet, Handles};
 
+/// Highest number of a report: what the database's numbers can hold, and one more can be counted.
+const MAX_SEQUENCE: u64 = i64::MAX as u64 - 1;
 /// Most condition rows of one report.
 pub const MAX_ROWS: usize = 16_384;
 /// Most receipts of one report.
@@ -29,11 +32,20 @@ pub struct Intake {
     handles: Handles,
     /// Names declared since a snapshot began; `None` when none is under way.
     declared: Option<Declared>,
+    /// Something is missing that only a snapshot can tell; whether it has been asked for.
+    missing: Option<Asked>,
+    flight: Flight,
     max_gateways: usize,
     max_instances: usize,
     /// The number of the next report.
-    pub expected: u64,
+    expected: u64,
+    /// Up to this one reports are durable.
+    durable: u64,
 }
+
+/// Whether the agent has been told that a snapshot is needed, since it last sent something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked(bool);
 
 #[derive(Debug, Default)]
 struct Declared {
@@ -48,6 +60,8 @@ pub struct Taken {
     pub delta: Delta,
     /// To be applied to their orders.
     pub receipts: Vec<Receipt>,
+    /// Whether everything has been told with it: no snapshot is under way.
+    pub in_sync: bool,
 }
 
 /// What a report turned out to be.
@@ -55,10 +69,15 @@ pub struct Taken {
 pub enum Verdict {
     /// The next one.
     New(Box<Taken>),
-    /// One that is durable already: acknowledge again.
-    Old,
-    /// One or more are missing before it.
+    /// One that was taken in already.
+    Old {
+        /// Whether it is durable: acknowledge again. If not, that comes in its turn.
+        durable: bool,
+    },
+    /// One or more are missing before it: ask for a snapshot.
     Gap,
+    /// Of no use before the snapshot that was asked for.
+    Useless,
 }
 
 impl Intake {
@@ -77,14 +96,38 @@ impl Intake {
             Some(_) => fleet.read().handles(&agent, boot).unwrap_or_default(),
             None => Handles::default(),
         };
-        let expected = resume_after.unwrap_or(0) + 1;
-        Self { agent, epoch, handles, declared: None, max_gateways, max_instances, expected }
+        let durable = resume_after.unwrap_or(0);
+        let missing = if resume_after.is_none() { Some(Asked(false)) } else { None };
+        Self {
+            agent,
+            epoch,
+            handles,
+            declared: None,
+            missing,
+            flight: Flight::default(),
+            max_gateways,
+            max_instances,
+            expected: durable.saturating_add(1),
+            durable,
+        }
     }
 
-    /// Whether everything has been told: no snapshot is under way.
+    /// The number of the next report.
     #[must_use]
-    pub fn in_sync(&self) -> bool {
-        self.declared.is_none()
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// Up to which number reports are durable.
+    #[must_use]
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Reports up to this one are durable and believed.
+    pub fn settled(&mut self, sequence: u64) {
+        self.durable = self.durable.max(sequence);
+        self.flight.settled(sequence);
     }
 
     /// Takes a report in.
@@ -92,50 +135,68 @@ impl Intake {
     /// # Errors
     /// When it is malformed, over a limit, or refers to a handle that was never bound.
     pub fn take(&mut self, report: pb::Report, fleet: &Fleet, now: Timestamp) -> Result<Verdict, Invalid> {
-        if report.snapshot_begin {
-            // A snapshot may begin at any number: the agent forgets what was before it.
-            self.expected = report.sequence;
+        let sequence = report.sequence;
+        if sequence > MAX_SEQUENCE {
+            return Err(Invalid::new("sequence", format!("{sequence} is more than {MAX_SEQUENCE}")));
         }
-        if report.sequence < self.expected {
-            return Ok(Verdict::Old);
+        if report.snapshot_begin && sequence >= self.expected {
+            // A snapshot may begin at any number to come: the agent forgets what was before it.
+            self.expected = sequence;
+            self.missing = None;
         }
-        if report.sequence > self.expected {
-            return Ok(Verdict::Gap);
+        if sequence < self.expected {
+            return Ok(Verdict::Old { durable: sequence <= self.durable });
+        }
+        if sequence > self.expected || self.missing.is_some() {
+            // Asked for once, however many reports were under way behind the one that is missing.
+            let asked = self.missing.replace(Asked(true)).is_some_and(|Asked(asked)| asked);
+            return Ok(if asked { Verdict::Useless } else { Verdict::Gap });
         }
         let mut changes = Changes::default();
         if report.snapshot_begin {
             self.handles = Handles::default();
             self.declared = Some(Declared::default());
         }
-        for g in report.gateways {
-            self.gateway(GatewayDecl::from_pb(g)?, &mut changes)?;
-        }
+        // What is gone first, here and in the store: a name that is gone and new in one report begins anew.
         for handle in report.gateways_gone {
             if let Some(id) = self.handles.gateways.remove(&handle) {
                 self.handles.instances.retain(|_, (g, _)| *g != handle);
-                changes.gateways_gone.push(GatewayRef { agent: self.agent.clone(), gateway: id });
+                let gateway = GatewayRef { agent: self.agent.clone(), gateway: id };
+                self.flight.gateway_gone(sequence, gateway.clone());
+                changes.gateways_gone.push(gateway);
             }
-        }
-        for i in &report.instances {
-            self.instance(InstanceDecl::from_pb(i)?, &mut changes)?;
         }
         for handle in report.instances_gone {
             if let Some(name) = self.name_of(handle) {
                 self.handles.instances.remove(&handle);
+                self.flight.gone(sequence, handle, name.clone());
                 changes.instances_gone.push(name);
             }
+        }
+        for g in report.gateways {
+            self.gateway(GatewayDecl::from_pb(g)?, &mut changes)?;
+        }
+        for i in &report.instances {
+            self.instance(sequence, InstanceDecl::from_pb(i)?, &mut changes)?;
         }
         let mut events = Vec::new();
         if let Some(columns) = report.conditions {
             if columns.instance.len() > MAX_ROWS {
                 let n = columns.instance.len();
-                return Err(Invalid::new("conditions", format!("{n} rows, at most {MAX_ROWS} in one report")));
+                return Err(Invalid::new(
+                    "conditions",
+                    format!("{n} rows, at most {MAX_ROWS} in one report"),
+                ));
             }
-            self.conditions(link::from_columns(columns)?, fleet, now, &mut changes, &mut events)?;
+            let rows = link::from_columns(columns)?;
+            self.conditions(sequence, rows, fleet, now, &mut changes, &mut events)?;
         }
         if report.receipts.len() > MAX_RECEIPTS {
             let n = report.receipts.len();
-            return Err(Invalid::new("receipts", format!("{n} of them, at most {MAX_RECEIPTS} in one report")));
+            return Err(Invalid::new(
+                "receipts",
+                format!("{n} of them, at most {MAX_RECEIPTS} in one report"),
+            ));
         }
         let receipts = report.receipts.iter().map(link::receipt_from_pb).collect::<Result<Vec<_>, _>>()?;
         let mut synced = report.snapshot_begin.then_some(false);
@@ -147,16 +208,9 @@ impl Intake {
             self.forget_undeclared(&declared, fleet, &mut changes);
             synced = Some(true);
         }
-        self.expected = report.sequence + 1;
-        let delta = Delta {
-            agent: self.agent.clone(),
-            epoch: self.epoch,
-            sequence: report.sequence,
-            synced,
-            changes,
-            events,
-        };
-        Ok(Verdict::New(Box::new(Taken { delta, receipts })))
+        self.expected = sequence + 1;
+        let delta = Delta { agent: self.agent.clone(), epoch: self.epoch, sequence, synced, changes, events };
+        Ok(Verdict::New(Box::new(Taken { delta, receipts, in_sync: self.declared.is_none() })))
     }
 
     fn gateway(&mut self, decl: GatewayDecl, changes: &mut Changes) -> Result<(), Invalid> {
@@ -164,7 +218,10 @@ impl Intake {
         self.handles.gateways.insert(decl.handle, decl.id);
         if self.handles.gateways.len() > self.max_gateways {
             let max = self.max_gateways;
-            return Err(Invalid::new("gateways", format!("more than {max}, the limit of one agent on this controller")));
+            return Err(Invalid::new(
+                "gateways",
+                format!("more than {max}, the limit of one agent on this controller"),
+            ));
         }
         if let Some(declared) = &mut self.declared {
             declared.gateways.insert(reference.clone());
@@ -182,27 +239,39 @@ impl Intake {
         Ok(())
     }
 
-    fn instance(&mut self, decl: InstanceDecl, changes: &mut Changes) -> Result<(), Invalid> {
+    fn instance(&mut self, sequence: u64, decl: InstanceDecl, changes: &mut Changes) -> Result<(), Invalid> {
         if !self.handles.gateways.contains_key(&decl.gateway) {
-            return Err(Invalid::new("instances.gateway", format!("{} is not a gateway's handle", decl.gateway)));
+            return Err(Invalid::new(
+                "instances.gateway",
+                format!("{} is not a gateway's handle", decl.gateway),
+            ));
         }
-        self.handles.instances.insert(decl.handle, (decl.gateway, decl.id));
+        let bound = (decl.gateway, decl.id);
+        if self.handles.instances.get(&decl.handle).is_some_and(|before| *before != bound) {
+            self.flight.forget(decl.handle);
+        }
+        self.handles.instances.insert(decl.handle, bound);
         if self.handles.instances.len() > self.max_instances {
             let max = self.max_instances;
-            return Err(Invalid::new("instances", format!("more than {max}, the limit of one agent on this controller")));
+            return Err(Invalid::new(
+                "instances",
+                format!("more than {max}, the limit of one agent on this controller"),
+            ));
         }
         if let Some(name) = self.name_of(decl.handle) {
             if let Some(declared) = &mut self.declared {
                 declared.instances.insert(name.clone());
             }
+            self.flight.declared(sequence, decl.handle, &name);
             changes.instances.push(InstanceRecord { instance: name, handle: decl.handle });
         }
         Ok(())
     }
 
-    /// Conditions, without those that say what is believed already: a resync tells everything, but is no event.
+    /// Conditions, without those that say what was said already: a resync tells everything, but is no event.
     fn conditions(
-        &self,
+        &mut self,
+        sequence: u64,
         rows: Vec<ConditionChange>,
         fleet: &Fleet,
         now: Timestamp,
@@ -212,17 +281,25 @@ impl Intake {
         let state = fleet.read();
         for mut row in rows {
             let Some(name) = self.name_of(row.instance) else {
-                return Err(Invalid::new("conditions.instance", format!("{} is not an instance's handle", row.instance)));
+                return Err(Invalid::new(
+                    "conditions.instance",
+                    format!("{} is not an instance's handle", row.instance),
+                ));
             };
-            let known = state.believed(&name, row.condition.kind);
-            if known.as_ref().is_some_and(|k| same(k, &row.condition)) {
-                continue;
-            }
-            let was_unknown = known.as_ref().is_none_or(|k| k.status == Status::Unknown);
-            let says_nothing = was_unknown && says_nothing(&row.condition);
-            if !says_nothing && known.as_ref().is_none_or(|k| k.differs(&row.condition)) {
+            let before = match self.flight.before(row.instance, row.condition.kind) {
+                Before::Believed => match state.believed(&name, row.condition.kind) {
+                    Some(known) if same(&known, &row.condition) => continue,
+                    known => known.map(|k| (k.status, k.cause)),
+                },
+                Before::Nothing => None,
+                Before::Said(status, cause) => Some((status, cause)),
+            };
+            let nothing_new =
+                before.is_none_or(|(status, _)| status == Status::Unknown) && says_nothing(&row.condition);
+            if !nothing_new && before != Some((row.condition.status, row.condition.cause)) {
                 events.push(event(&name, &row, now));
             }
+            self.flight.say(sequence, row.instance, &row.condition);
             // Kept with the evidence, so that a decision taken much later, or after a restart, still joins the trace.
             if let (Some(trace), Some(_)) = (row.traceparent.take(), row.condition.cause) {
                 row.condition.evidence.push((super::TRACE_EVIDENCE.to_owned(), trace));
@@ -250,37 +327,5 @@ impl Intake {
             let gone = g.instances.keys().map(|id| reference.instance(id.clone()));
             changes.instances_gone.extend(gone.filter(|name| !declared.instances.contains(name)));
         }
-    }
-}
-
-/// Whether it only says that nothing has been or can be observed: where nothing was known before, that is no event.
-fn says_nothing(c: &Condition) -> bool {
-    c.status == Status::Unknown && matches!(c.cause, None | Some(Cause::NotYetObserved | Cause::NotObservable))
-}
-
-/// Whether two say the same, the trace that led to them aside.
-fn same(known: &Condition, told: &Condition) -> bool {
-    let facts = known.evidence.iter().filter(|(k, _)| k != super::TRACE_EVIDENCE);
-    !known.differs(told) && known.message == told.message && known.since == told.since && facts.eq(told.evidence.iter())
-}
-
-fn event(name: &InstanceRef, row: &ConditionChange, now: Timestamp) -> NewEvent {
-    let c: &Condition = &row.condition;
-    let message = match (c.cause, c.message.is_empty()) {
-        (Some(cause), true) => format!("{} is {}: {cause}", c.kind, c.status),
-        (Some(cause), false) => format!("{} is {}: {cause}: {}", c.kind, c.status, c.message),
-        (None, true) => format!("{} is {}", c.kind, c.status),
-        (None, false) => format!("{} is {}: {}", c.kind, c.status, c.message),
-    };
-    NewEvent {
-        at: now,
-        kind: EventKind::Condition,
-        subject: name.to_string(),
-        message: mooring_core::limits::clip(&message, mooring_core::limits::MAX_MESSAGE),
-        condition: Some((c.kind, c.status)),
-        cause: c.cause,
-        evidence: c.evidence.clone(),
-        // traceparent: version-trace-span-flags, checked when it was decoded.
-        trace_id: row.traceparent.as_deref().and_then(|t| t.split('-').nth(1)).map(str::to_owned),
     }
 }

@@ -8,9 +8,14 @@
 //! attachment fixed; it can have only a window of reports unacknowledged; its messages are bounded by the transport and
 //! its numbers by the configuration; and a violation ends its stream and nobody else's.
 
+mod flight;
 mod intake;
+mod news;
 mod service;
 mod session;
+mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +25,8 @@ use mooring_proto::link::OrderMessage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use service::{ANY_AGENT, Link, LinkConfig};
 pub(crate) use service::agent_event;
+pub use service::{ANY_AGENT, Link, LinkConfig};
 pub use session::Context;
 
 /// What may be asked of a session.
@@ -76,7 +81,7 @@ impl Sessions {
     }
 
     /// Puts a session in the agent's place; the newest epoch wins. Returns whether it did.
-    fn put(&self, agent: AgentId, session: SessionHandle) -> bool {
+    pub(crate) fn put(&self, agent: AgentId, session: SessionHandle) -> bool {
         let mut map = self.lock();
         if let Some(old) = map.get(&agent) {
             if old.epoch > session.epoch {

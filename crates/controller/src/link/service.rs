@@ -96,7 +96,9 @@ impl Link {
         if !matches!(tokio::time::timeout(PROBE, answered).await, Ok(Ok(()))) {
             return Ok(());
         }
-        let message = format!("two agents claim the id {agent}: the one attached answers, a second boot was turned away");
+        let message = format!(
+            "two agents claim the id {agent}: the one attached answers, a second boot was turned away"
+        );
         tracing::warn!(%agent, "{message}");
         let event = agent_event(agent, message.clone());
         // Only a record: that it could not be kept is no reason to let the second one in.
@@ -117,8 +119,8 @@ impl Link {
         hello: pb::Hello,
         inbound: Streaming<pb::AttachRequest>,
     ) -> Result<ReceiverStream<Result<pb::AttachResponse, Status>>, Status> {
-        let agent = AgentId::new(&hello.agent_id)
-            .map_err(|e| status::bad_field("hello.agent_id", &e.to_string()))?;
+        let agent =
+            AgentId::new(&hello.agent_id).map_err(|e| status::bad_field("hello.agent_id", &e.to_string()))?;
         if principal != ANY_AGENT && principal != agent.as_str() {
             let why = format!("this join token is bound to agent {principal}, not {agent}");
             return Err(status::permission_denied("TOKEN_BOUND_TO_ANOTHER_AGENT", &why));
@@ -173,8 +175,7 @@ impl Link {
         let (outbound, responses) = mpsc::channel(OUTBOUND);
         let (ear, commands) = mpsc::channel(OUTBOUND);
         let replaced = CancellationToken::new();
-        let handle =
-            SessionHandle { epoch: attached.epoch, boot, commands: ear, replaced: replaced.clone() };
+        let handle = SessionHandle { epoch: attached.epoch, boot, commands: ear, replaced: replaced.clone() };
         if !self.sessions.put(agent.clone(), handle) {
             return Err(Status::aborted("a newer attachment of this agent has taken over"));
         }
@@ -217,7 +218,7 @@ impl Link {
             context: self.context.clone(),
         };
         self.start(session);
-        self.context.desk.attached(agent);
+        self.context.desk.attached(agent).await;
         Ok(ReceiverStream::new(responses))
     }
 

@@ -1,13 +1,9 @@
 //! One attachment, from `Welcome` to its end: the task that owns it.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesOrdered, StreamExt};
 use mooring_core::id::AgentId;
-use mooring_core::order::Receipt;
 use mooring_proto::{agent_v1 as pb, duration};
-use mooring_store::Committed;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +11,7 @@ use tonic::{Status, Streaming};
 
 use super::Command;
 use super::intake::{Intake, Verdict};
+use super::settle::{Overtaken, Settling};
 use crate::database::now;
 use crate::fleet::{Fleet, Presence};
 use crate::journal::Journal;
@@ -73,14 +70,6 @@ pub struct Session {
     pub context: Context,
 }
 
-/// A report on its way to being acknowledged.
-struct Pending {
-    sequence: u64,
-    in_sync: bool,
-    durable: oneshot::Receiver<Committed>,
-    receipts: Vec<Receipt>,
-}
-
 /// How it ended, and what the agent is told.
 struct End {
     why: StreamEnd,
@@ -108,12 +97,12 @@ impl Session {
     }
 
     async fn talk(&mut self) -> End {
-        let mut acks: FuturesOrdered<_> = FuturesOrdered::new();
-        let mut unacked: VecDeque<u64> = VecDeque::new();
+        let Context { journal, desk, .. } = self.context.clone();
+        let mut settling = Settling::new(self.agent.clone(), journal, desk);
         let mut beat = interval(self.cadence.beat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut number, mut seen, mut orders_sent) = (0u64, 0u64, 0u64);
-        let mut heard = Instant::now();
+        let (mut heard, mut heard_at) = (Instant::now(), now());
         let mut probes: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             let silent_at = heard + self.cadence.silence;
@@ -141,23 +130,18 @@ impl Session {
                             return End::new(StreamEnd::Lost, None);
                         }
                     };
-                    heard = Instant::now();
+                    (heard, heard_at) = (Instant::now(), now());
                     for probe in probes.drain(..) {
                         let _ = probe.send(());
                     }
                     match message {
                         Some(pb::attach_request::Message::Report(report)) => {
-                            if unacked.len() >= self.window {
+                            if settling.len() >= self.window {
                                 let why = format!("more than {} reports are unacknowledged", self.window);
                                 return self.violation(&why);
                             }
-                            match self.report(report) {
-                                Ok(Some(pending)) => {
-                                    unacked.push_back(pending.sequence);
-                                    acks.push_back(settle(pending, self.agent.clone(), self.context.desk.clone()));
-                                }
-                                Ok(None) => {}
-                                Err(end) => return end,
+                            if let Err(end) = self.report(report, &mut settling) {
+                                return end;
                             }
                         }
                         Some(pb::attach_request::Message::Heartbeat(h)) => seen = h.number,
@@ -173,11 +157,14 @@ impl Session {
                         None => {}
                     }
                 }
-                Some(settled) = acks.next(), if !acks.is_empty() => {
-                    let Some((sequence, in_sync)) = settled else {
-                        return End::new(StreamEnd::Replaced, Some(Status::aborted("a newer attachment exists")));
+                settled = settling.next() => {
+                    let (sequence, in_sync) = match settled {
+                        Ok(settled) => settled,
+                        Err(Overtaken) => {
+                            return End::new(StreamEnd::Replaced, Some(Status::aborted("a newer attachment exists")));
+                        }
                     };
-                    unacked.pop_front();
+                    self.intake.settled(sequence);
                     if in_sync {
                         self.context.fleet.set_presence(&self.agent, self.epoch, Presence::Online);
                     }
@@ -206,7 +193,7 @@ impl Session {
                 },
                 _ = beat.tick() => {
                     number += 1;
-                    self.context.fleet.seen(&self.agent, now());
+                    self.context.fleet.seen(&self.agent, heard_at);
                     if !self.beat(number, seen).await {
                         return End::new(StreamEnd::Lost, None);
                     }
@@ -219,26 +206,26 @@ impl Session {
         }
     }
 
-    /// Takes a report in and hands it to the journal. Answers at once what needs no writing.
-    fn report(&mut self, report: pb::Report) -> Result<Option<Pending>, End> {
+    /// Takes a report in and sends it on its way. Answers at once what needs no writing.
+    fn report(&mut self, report: pb::Report, settling: &mut Settling) -> Result<(), End> {
         let sequence = report.sequence;
         match self.intake.take(report, &self.context.fleet, now()) {
             Ok(Verdict::New(taken)) => {
                 self.context.metrics.transitions(taken.delta.events.len());
-                Ok(Some(Pending {
-                    sequence,
-                    in_sync: self.intake.in_sync(),
-                    durable: self.context.journal.write(taken.delta),
-                    receipts: taken.receipts,
-                }))
+                settling.put(*taken);
+                Ok(())
             }
-            Ok(Verdict::Old) => {
-                let ack = pb::attach_response::Message::Ack(pb::Ack { sequence: self.intake.expected - 1 });
-                self.try_send(ack)
+            Ok(Verdict::Old { durable: true }) => {
+                let sequence = self.intake.durable();
+                self.try_send(pb::attach_response::Message::Ack(pb::Ack { sequence }))
             }
+            // Under way and acknowledged in its turn, or told anew by the snapshot that was asked for.
+            Ok(Verdict::Old { durable: false } | Verdict::Useless) => Ok(()),
             Ok(Verdict::Gap) => {
-                let reason = format!("report {} is missing", self.intake.expected);
+                let reason = format!("report {} is missing", self.intake.expected());
                 tracing::info!(agent = %self.agent, reason, "asking for everything");
+                // Nothing is decided on what has a hole in it.
+                self.context.fleet.set_presence(&self.agent, self.epoch, Presence::Syncing);
                 self.try_send(pb::attach_response::Message::Resync(pb::Resync {
                     reason,
                     spread: Some(duration(Duration::ZERO)),
@@ -251,9 +238,9 @@ impl Session {
         }
     }
 
-    fn try_send(&self, message: pb::attach_response::Message) -> Result<Option<Pending>, End> {
+    fn try_send(&self, message: pb::attach_response::Message) -> Result<(), End> {
         match self.outbound.try_send(Ok(pb::AttachResponse { message: Some(message) })) {
-            Ok(()) => Ok(None),
+            Ok(()) => Ok(()),
             Err(_) => Err(End::new(StreamEnd::Lost, None)),
         }
     }
@@ -264,8 +251,13 @@ impl Session {
     }
 
     async fn beat(&self, number: u64, seen: u64) -> bool {
-        self.send(pb::attach_response::Message::Heartbeat(pb::Heartbeat { number, seen, interval: None, lag: None }))
-            .await
+        self.send(pb::attach_response::Message::Heartbeat(pb::Heartbeat {
+            number,
+            seen,
+            interval: None,
+            lag: None,
+        }))
+        .await
     }
 
     /// Sends, waiting no longer than the silence that the agent itself is granted.
@@ -274,16 +266,3 @@ impl Session {
         matches!(tokio::time::timeout(self.cadence.silence, sending).await, Ok(Ok(())))
     }
 }
-
-/// Waits until a report and what its receipts mean are durable. `None` when it never will be in this attachment.
-async fn settle(pending: Pending, agent: AgentId, desk: Desk) -> Option<(u64, bool)> {
-    match pending.durable.await {
-        Ok(Committed::Durable) => {}
-        Ok(Committed::StaleEpoch) | Err(_) => return None,
-    }
-    for receipt in pending.receipts {
-        desk.receipt(agent.clone(), receipt).await.ok()?;
-    }
-    Some((pending.sequence, pending.in_sync))
-}
-

@@ -12,7 +12,7 @@ use mooring_runtime::telemetry::trace_context;
 use mooring_store::{EventKind, NewEvent, OrderWrite, StoreError};
 
 use super::DeskError;
-use super::clerk::Clerk;
+use super::clerk::{Clerk, away};
 use crate::database::now;
 
 /// How long an unanswered order waits before it is put on the wire again.
@@ -21,76 +21,83 @@ const REPEAT: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl Clerk {
-    /// Puts a pending order on the wire and records that. The order itself is durable; that it was sent need not be
-    /// before it is, since sending it twice does nothing.
-    pub(super) async fn dispatch(&mut self, id: OrderId) -> Result<(), StoreError> {
-        let at = now();
-        let Some(order) = self.orders.get(&id).cloned() else { return Ok(()) };
+    /// Puts an order on the wire and records that. The order itself is durable; that it was sent need not be before it
+    /// is, since sending it twice does nothing.
+    pub(super) async fn send(&mut self, id: OrderId, at: Timestamp) -> Result<(), StoreError> {
+        let Some(order) = self.orders.get(&id) else { return Ok(()) };
         let agent = order.proposal.target.gateway().agent.clone();
-        if order.state != State::Pending || !self.parts.sessions.send(&agent, vec![message(&order, at)]) {
+        if !self.parts.sessions.send(&agent, vec![message(order, at)]) {
             return Ok(());
         }
+        let pending = order.state == State::Pending;
         self.sent.insert(id, at);
-        self.step_quietly(id, Event::Sent).await
+        if pending { self.step_quietly(id, Event::Sent).await } else { Ok(()) }
     }
 
     /// Puts pending and unanswered orders on the wire again.
-    pub(super) fn repeat(&mut self, at: Timestamp) {
-        let waiting: Vec<Order> = self
-            .orders
-            .values()
-            .filter(|o| matches!(o.state, State::Pending | State::Dispatched))
-            .filter(|o| self.sent.get(&o.id).is_none_or(|t| at.since(*t) >= REPEAT))
-            .cloned()
-            .collect();
-        for order in waiting {
-            let agent = order.proposal.target.gateway().agent.clone();
-            if self.parts.sessions.send(&agent, vec![message(&order, at)]) {
-                self.sent.insert(order.id, at);
-            }
+    pub(super) async fn repeat(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        let waiting = self.orders.values().filter(|o| matches!(o.state, State::Pending | State::Dispatched));
+        let waiting = waiting.filter(|o| self.sent.get(&o.id).is_none_or(|t| at.since(*t) >= REPEAT));
+        let waiting: Vec<OrderId> = waiting.map(|o| o.id).collect();
+        for id in waiting {
+            self.send(id, at).await?;
         }
+        Ok(())
     }
 
     /// Takes an order back.
     pub(super) async fn cancel(&mut self, id: OrderId, by: String) -> Result<Order, DeskError> {
-        if self.orders.contains_key(&id) {
-            return self.step(id, Event::Cancel { by }).await;
+        if self.away() {
+            return Err(away());
         }
-        // Not live here: whatever its state, the machine has the right words for it.
-        let order = self.parts.database.note(self.parts.store.order(id).await)?;
-        let mut order = order.ok_or(DeskError::NoOrder(id))?;
-        order.step(now(), Event::Cancel { by })?;
-        Ok(order)
+        if !self.orders.contains_key(&id) {
+            let order = self.parts.database.note(self.parts.store.order(id).await)?;
+            let mut order = order.ok_or(DeskError::NoOrder(id))?;
+            if order.state.ended() {
+                // Nothing to be stored: the machine has the right words for it.
+                order.step(now(), Event::Cancel { by })?;
+                return Ok(order);
+            }
+            self.adopt(&order);
+        }
+        self.step(id, Event::Cancel { by }).await
     }
 
     /// What an agent says happened to an order.
     pub(super) async fn receipt(&mut self, agent: &AgentId, receipt: Receipt) -> Result<(), DeskError> {
-        let id = receipt.order;
-        if !self.orders.contains_key(&id) {
-            let Some(order) = self.parts.database.note(self.parts.store.order(id).await)? else {
-                tracing::warn!(%agent, order = %id, stage = %receipt.stage, "a receipt for an order that does not exist");
-                return Ok(());
-            };
-            self.orders.insert(id, order);
+        if self.away() {
+            return Err(away());
         }
-        let owner = self.orders.get(&id).map(|o| o.proposal.target.gateway().agent.clone());
-        if owner.as_ref() != Some(agent) {
+        let id = receipt.order;
+        let order = match self.orders.get(&id) {
+            Some(order) => order.clone(),
+            None => match self.parts.database.note(self.parts.store.order(id).await)? {
+                Some(order) => order,
+                None => {
+                    tracing::warn!(%agent, order = %id, stage = %receipt.stage, "a receipt for an order that does not exist");
+                    return Ok(());
+                }
+            },
+        };
+        if order.proposal.target.gateway().agent != *agent {
             tracing::warn!(%agent, order = %id, "a receipt for another agent's order is ignored");
-            self.drop_if_ended(id);
             return Ok(());
         }
+        self.adopt(&order);
+        // An order that is over is looked at once more, for a late receipt is worth a note.
+        self.orders.entry(id).or_insert(order);
         if let Some(trace) = &receipt.traceparent {
             self.traces.insert(id, trace.clone());
         }
         tracing::info!(order = %id, stage = %receipt.stage, said = %receipt.message, "receipt");
-        match self.step(id, Event::Receipt(receipt)).await {
-            Ok(_) => Ok(()),
+        let outcome = self.step(id, Event::Receipt(receipt)).await;
+        self.drop_if_ended(id);
+        match outcome {
             Err(DeskError::Illegal(e)) => {
                 tracing::warn!(order = %id, error = %e, "a receipt that does not fit is ignored");
-                self.drop_if_ended(id);
                 Ok(())
             }
-            Err(e) => Err(e),
+            other => other.map(drop),
         }
     }
 
@@ -107,7 +114,9 @@ impl Clerk {
                 State::Verifying => self.check(id).await?,
                 // Only what was never sent. One that is on the wire cannot be called back, and the recovery may be its
                 // own doing: conditions are believed a moment before the receipts of the same report are read.
-                State::Pending if self.parts.fleet.read().recovered(&target) => {
+                State::Pending
+                    if !self.sent.contains_key(&id) && self.parts.fleet.read().recovered(&target) =>
+                {
                     self.step_quietly(id, Event::Recovered).await?;
                 }
                 State::Pending
@@ -152,19 +161,16 @@ impl Clerk {
         let mut order = before.clone();
         let effects = order.step(at, event)?;
         if effects.is_empty() {
-            self.drop_if_ended(id);
             return Ok(order);
         }
-        let write = OrderWrite { previous: before.version, events: vec![self.event(&order, name, at)], order };
-        let written = self.parts.database.note(self.parts.store.save_orders(std::slice::from_ref(&write)).await)?;
+        let write =
+            OrderWrite { previous: before.version, events: vec![self.event(&order, name, at)], order };
+        let written =
+            self.parts.database.note(self.parts.store.save_orders(std::slice::from_ref(&write)).await)?;
         if written != [true] {
-            // Another controller took the step first: its word counts.
-            let fresh = self.parts.database.note(self.parts.store.order(id).await)?;
-            match fresh {
-                Some(order) if !order.state.ended() => drop(self.orders.insert(id, order)),
-                _ => drop(self.orders.remove(&id)),
-            }
-            return Err(StoreError::Conflict(format!("order {id} was changed by another controller")).into());
+            // Another controller took the step first, or this one did and never learnt of it: the store's word counts.
+            self.read_again(id, at).await?;
+            return Err(StoreError::Conflict(format!("order {id} is not as it was believed to be")).into());
         }
         let order = write.order;
         self.orders.insert(id, order.clone());
@@ -177,7 +183,6 @@ impl Clerk {
                 Effect::CheckNow => check = true,
                 Effect::Late { stage } => {
                     tracing::warn!(order = %id, %stage, "carried out after it had been given up");
-                    self.drop_if_ended(id);
                 }
             }
         }
@@ -185,6 +190,25 @@ impl Clerk {
             Box::pin(self.check(id)).await?;
         }
         Ok(order)
+    }
+
+    /// Believes what the store has of an order, with all that follows from it.
+    async fn read_again(&mut self, id: OrderId, at: Timestamp) -> Result<(), StoreError> {
+        let Some(order) = self.parts.database.note(self.parts.store.order(id).await)? else {
+            tracing::error!(order = %id, "the order is not in the database any more; it is forgotten");
+            if let Some(order) = self.orders.remove(&id) {
+                self.queue.push(order.proposal.target.gateway().clone());
+            }
+            self.parts.fleet.forget_order(id);
+            return Ok(());
+        };
+        self.parts.fleet.put_order(order.clone());
+        self.queue.push(order.proposal.target.gateway().clone());
+        if order.state.ended() {
+            return self.ended(&order, at).await;
+        }
+        self.orders.insert(id, order);
+        Ok(())
     }
 
     async fn ended(&mut self, order: &Order, at: Timestamp) -> Result<(), StoreError> {
@@ -200,15 +224,17 @@ impl Clerk {
         self.orders.remove(&order.id);
         self.sent.remove(&order.id);
         self.traces.remove(&order.id);
+        self.queue.push(order.proposal.target.gateway().clone());
+        // Should this not be stored now, the case still waits for the order's end, and is settled before it is planned on.
         let ended = CaseEvent::OrderEnded { id: order.id, state: order.state };
-        self.case_event(&order.proposal.target, ended).await?;
-        self.look_at(order.proposal.target.gateway(), at);
-        Ok(())
+        self.case_event(&order.proposal.target, ended).await
     }
 
     fn drop_if_ended(&mut self, id: OrderId) {
         if self.orders.get(&id).is_some_and(|o| o.state.ended()) {
             self.orders.remove(&id);
+            self.sent.remove(&id);
+            self.traces.remove(&id);
         }
     }
 

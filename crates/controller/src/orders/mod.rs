@@ -4,22 +4,30 @@
 //! One task owns it all ([`Clerk`]), so that a case, its order and the belief it was decided on are never changed from
 //! two sides. Everyone else holds a [`Desk`]: a cheap handle that puts a slip on it. What the clerk does, it does in the
 //! order persist, believe, send; a crash between any two of these is answered by what is done at start: live orders are
-//! loaded, sent again (the agent's ledger makes that harmless), and ended ones are counted in their cases.
+//! loaded, sent again (the agent's ledger makes that harmless), and a case whose order is over but not counted is settled
+//! before anything is planned on it.
 //!
 //! The planner has no input of its own. Whatever woke the clerk (a change, a slip, the clock), it looks at the gateways
 //! that may have changed and does what the pure plan says; doing it twice does no more than doing it once.
 
+mod asking;
 mod case_book;
 mod clerk;
 mod life;
 mod planning;
+mod queue;
+mod rounds;
+#[cfg(test)]
+mod tests;
 mod warmup;
+
+use std::sync::Arc;
 
 use mooring_core::id::{AgentId, OrderId};
 use mooring_core::order::{Order, Proposal, Receipt};
 use mooring_core::planner::Case;
 use mooring_store::{Admission, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use clerk::{Clerk, Parts};
 pub use warmup::Warmup;
@@ -51,25 +59,30 @@ pub(crate) enum Slip {
     Receipt { agent: AgentId, receipt: Box<Receipt>, reply: oneshot::Sender<Result<(), DeskError>> },
     Attached(AgentId),
     Cases { reply: oneshot::Sender<Vec<Case>> },
-    Look,
 }
 
 /// Handle to the desk.
 #[derive(Debug, Clone)]
 pub struct Desk {
     slips: mpsc::Sender<Slip>,
+    look: Arc<Notify>,
 }
 
 /// A desk and what its clerk reads from.
 #[must_use]
 pub fn desk() -> (Desk, Slips) {
     let (tx, rx) = mpsc::channel(SLIPS);
-    (Desk { slips: tx }, Slips(rx))
+    let look = Arc::new(Notify::new());
+    (Desk { slips: tx, look: Arc::clone(&look) }, Slips { slips: rx, look })
 }
 
 /// The clerk's end of the desk.
 #[derive(Debug)]
-pub struct Slips(pub(crate) mpsc::Receiver<Slip>);
+pub struct Slips {
+    pub(crate) slips: mpsc::Receiver<Slip>,
+    /// Not a slip: it must get through when the desk is full, and says no more when said twice.
+    look: Arc<Notify>,
+}
 
 impl Desk {
     async fn put<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Slip) -> Result<T, DeskError> {
@@ -111,15 +124,15 @@ impl Desk {
         }
     }
 
-    /// An agent has attached: what it has not accepted is sent again.
-    pub fn attached(&self, agent: AgentId) {
-        // With a full desk the clerk comes round to it by itself within seconds.
-        let _ = self.slips.try_send(Slip::Attached(agent));
+    /// An agent has attached: its live orders are taken over, and what it has not accepted is sent again.
+    pub async fn attached(&self, agent: AgentId) {
+        // A controller that stops sends nothing any more, and the next one begins with all live orders.
+        let _ = self.slips.send(Slip::Attached(agent)).await;
     }
 
-    /// Something the fleet does not tell of has changed (a pause, a policy): look at everything that waits.
+    /// Something the fleet does not tell of has changed (a pause, a policy): look at everything that is sick or waits.
     pub fn look(&self) {
-        let _ = self.slips.try_send(Slip::Look);
+        self.look.notify_one();
     }
 
     /// The open cases.

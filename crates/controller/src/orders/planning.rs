@@ -1,12 +1,11 @@
 //! Planning: from what the belief shows of a gateway, through the pure plan, to the gates.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::id::{GatewayRef, OrderId, Target};
 use mooring_core::limits::{MAX_MESSAGE, clip};
-use mooring_core::order::Proposal;
+use mooring_core::order::{Proposal, State};
 use mooring_core::planner::{Case, CaseChange, CaseEvent, Decision, GatewayView, plan_gateway, seen};
 use mooring_core::policy::Policy;
 use mooring_core::time::Timestamp;
@@ -21,27 +20,12 @@ use crate::database::now;
 
 /// Least time before a gate that was shut is asked again.
 const LEAST_RETRY: Duration = Duration::from_millis(200);
+/// Orders asked for in one look at a gateway: one of thousands of instances must not hold up all others.
+const ASKED_AT_ONCE: usize = 32;
 
 impl Clerk {
-    /// Looks at gateways. While the database is away they stay on the agenda: nothing is decided that cannot be kept.
-    pub(super) async fn consider_all(&mut self, gateways: BTreeSet<GatewayRef>) -> Result<(), StoreError> {
-        for gateway in gateways {
-            let at = now();
-            if self.parts.database.away_since().is_some() {
-                self.look_at(&gateway, at.after(ROUND));
-                continue;
-            }
-            self.agenda.remove(&gateway);
-            match self.consider(&gateway, at).await {
-                Ok(()) => {}
-                Err(StoreError::Away(_) | StoreError::Conflict(_)) => self.look_at(&gateway, at.after(ROUND)),
-                Err(e @ StoreError::Broken(_)) => return Err(e),
-            }
-        }
-        Ok(())
-    }
-
-    async fn consider(&mut self, gateway: &GatewayRef, at: Timestamp) -> Result<(), StoreError> {
+    /// Looks at a gateway.
+    pub(super) async fn consider(&mut self, gateway: &GatewayRef, at: Timestamp) -> Result<(), StoreError> {
         self.verify(gateway).await?;
         let view = self.parts.fleet.read().gateway_view(gateway);
         let Some(view) = view else {
@@ -51,16 +35,27 @@ impl Clerk {
         self.tend_cases(&view, &policy, at).await?;
         let live = self.parts.fleet.read().live_targets(gateway);
         let decisions = plan_gateway(at, &policy, &view, &|t| self.cases.get(t), &live);
+        let mut asked = 0;
         for decision in decisions {
             if let Some(when) = until(&decision) {
                 self.look_at(gateway, when);
             }
             match decision {
                 Decision::Propose { proposal, step, at: rung } => {
-                    tracing::debug!(target = %proposal.target, action = %proposal.action, ?rung, "proposed");
-                    self.propose(&view, &policy, proposal, step, at).await?;
+                    let refused = self.refused.get(&(proposal.target.clone(), proposal.action)).copied();
+                    if let Some(until) = refused.filter(|until| *until > at) {
+                        self.look_at(gateway, until);
+                    } else if asked == ASKED_AT_ONCE {
+                        self.look_at(gateway, at.after(LEAST_RETRY));
+                    } else {
+                        asked += 1;
+                        tracing::debug!(target = %proposal.target, action = %proposal.action, ?rung, "proposed");
+                        self.propose(&view, &policy, proposal, step, at).await?;
+                    }
                 }
-                Decision::Human { target, cause, why, .. } => self.call_human(&target, cause, &why, at).await?,
+                Decision::Human { target, cause, why, .. } => {
+                    self.call_human(&target, cause, &why, at).await?
+                }
                 Decision::Wait { .. } => {}
             }
         }
@@ -68,9 +63,19 @@ impl Clerk {
     }
 
     /// Keeps the cases of a gateway up to date with what is seen: only stability closes them.
-    async fn tend_cases(&mut self, view: &GatewayView, policy: &Policy, at: Timestamp) -> Result<(), StoreError> {
+    async fn tend_cases(
+        &mut self,
+        view: &GatewayView,
+        policy: &Policy,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let targets: Vec<Target> = self.cases.under(&view.gateway).cloned().collect();
         for target in targets {
+            if !self.parts.fleet.read().has(&target) {
+                self.close_case(&target).await?;
+                continue;
+            }
+            self.settle_case(&target).await?;
             let event = seen(view, &target);
             self.case_event(&target, event).await?;
             if let Some(since) = self.cases.get(&target).and_then(|c| c.healthy_since) {
@@ -78,6 +83,25 @@ impl Clerk {
             }
         }
         Ok(())
+    }
+
+    /// Counts an order whose end the case has not been told of: between the two writes the controller or the database
+    /// went away. A try that is not counted would be made again at once, without backoff.
+    async fn settle_case(&mut self, target: &Target) -> Result<(), StoreError> {
+        let Some(id) = self.cases.get(target).and_then(|c| c.last_order) else { return Ok(()) };
+        if self.orders.contains_key(&id) {
+            return Ok(());
+        }
+        let state = match self.parts.database.note(self.parts.store.order(id).await)? {
+            Some(order) if !order.state.ended() => {
+                self.adopt(&order);
+                return Ok(());
+            }
+            Some(order) => order.state,
+            // Long over and cleared away: whatever came of it counts no more.
+            None => State::Cancelled,
+        };
+        self.case_event(target, CaseEvent::OrderEnded { id, state }).await
     }
 
     /// Gives a case an event and stores what became of it.
@@ -130,6 +154,7 @@ impl Clerk {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let target = proposal.target.clone();
+        let asked = (target.clone(), proposal.action);
         let cause = proposal.cause.unwrap_or(Cause::Unrecognised);
         let id = OrderId(Uuid::now_v7());
         let mut case =
@@ -154,18 +179,21 @@ impl Clerk {
             group: view.group.clone(),
             belief,
             backoff_until,
-            case: Some(case.clone()),
+            case: Some(case),
             validate_only: false,
             now: at,
         };
         let admission = self.admit(&ask).instrument(span).await?;
         match admission {
-            Admission::Made(..) => self.cases.put(case),
+            Admission::Made(..) => drop(self.refused.remove(&asked)),
             Admission::Shut(verdicts) => {
-                let wait = mooring_core::gate::retry_after(&verdicts).unwrap_or(ROUND).clamp(LEAST_RETRY, ROUND * 6);
+                let wait =
+                    mooring_core::gate::retry_after(&verdicts).unwrap_or(ROUND).clamp(LEAST_RETRY, ROUND * 6);
                 // Not all at the same moment: those that were refused together come back spread.
                 let spread = wait.mul_f64(self.rng.random_range(0.0..0.1));
-                self.look_at(&view.gateway, at.after(wait + spread));
+                let until = at.after(wait + spread);
+                self.refused.insert(asked, until);
+                self.look_at(&view.gateway, until);
             }
             Admission::Already(_) | Admission::RequestIdReused(_) | Admission::NoTarget => {
                 self.look_at(&view.gateway, at.after(ROUND));
@@ -177,17 +205,23 @@ impl Clerk {
     /// The trace context of the observation behind a sickness.
     fn trace_of(&self, view: &GatewayView, target: &Target) -> Option<String> {
         let state = self.parts.fleet.read();
-        let sick = view.instances.iter().filter(|i| target.instance().is_none_or(|t| t.instance == i.instance));
-        sick.filter_map(|i| i.sickness.as_ref().map(|s| (i, s)))
-            .find_map(|(i, s)| {
-                let name = view.gateway.instance(i.instance.clone());
-                let condition = state.believed(&name, s.condition)?;
-                condition.evidence.into_iter().find(|(k, _)| k == crate::link::TRACE_EVIDENCE).map(|(_, v)| v)
-            })
+        let sick =
+            view.instances.iter().filter(|i| target.instance().is_none_or(|t| t.instance == i.instance));
+        sick.filter_map(|i| i.sickness.as_ref().map(|s| (i, s))).find_map(|(i, s)| {
+            let name = view.gateway.instance(i.instance.clone());
+            let condition = state.believed(&name, s.condition)?;
+            condition.evidence.into_iter().find(|(k, _)| k == crate::link::TRACE_EVIDENCE).map(|(_, v)| v)
+        })
     }
 
     /// Says once per case that a human is needed.
-    async fn call_human(&mut self, target: &Target, cause: Cause, why: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn call_human(
+        &mut self,
+        target: &Target,
+        cause: Cause,
+        why: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         if self.cases.get(target).is_some_and(|c| c.human_called_at.is_some()) {
             return Ok(());
         }
@@ -203,7 +237,8 @@ impl Clerk {
             trace_id: None,
         };
         self.parts.database.note(self.parts.store.append_events(&[event]).await)?;
-        let mut case = self.cases.get(target).cloned().unwrap_or_else(|| Case::open(target.clone(), cause, at));
+        let mut case =
+            self.cases.get(target).cloned().unwrap_or_else(|| Case::open(target.clone(), cause, at));
         case.human_called_at = Some(at);
         self.store_case(case).await
     }

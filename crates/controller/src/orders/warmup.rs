@@ -39,7 +39,11 @@ impl Warmup {
             .map(|a| a.record.id.clone())
             .collect();
         let by_rate = Duration::from_millis(2_000 * expected.len() as u64 / RATE) + beat * 3;
-        Self { until: now.after(by_rate.max(LEAST)), expected: Arc::new(expected), warm: Arc::new(Mutex::new(false)) }
+        Self {
+            until: now.after(by_rate.max(LEAST)),
+            expected: Arc::new(expected),
+            warm: Arc::new(Mutex::new(false)),
+        }
     }
 
     /// How far it has come; `None` once it is warm.
