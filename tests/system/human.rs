@@ -19,7 +19,8 @@ async fn ends_at_a_human(watched: Watched, cause: &str, remedy: &str, remedy_zh:
     .await;
     for (language, words) in [("en", remedy), ("zh-CN", remedy_zh)] {
         let request = ExplainInstanceRequest { name: watched.instance(), language: language.to_owned() };
-        let explained = world.api.fleet.clone().explain_instance(request).await.expect("explained").into_inner();
+        let explained =
+            world.api.fleet.clone().explain_instance(request).await.expect("explained").into_inner();
         assert!(explained.remedy.contains(words), "{language}: {}", explained.remedy);
     }
     assert_eq!(world.api.orders().await.expect("orders"), vec![], "nothing is ordered for it");

@@ -29,7 +29,13 @@ pub(super) fn words(status: &Status, lang: Lang) -> String {
     };
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{}: {}: {}", Text::Error.of(lang), mooring_proto::code_name(status.code()), printable(&headline));
+    let _ = writeln!(
+        out,
+        "{}: {}: {}",
+        Text::Error.of(lang),
+        mooring_proto::code_name(status.code()),
+        printable(&headline)
+    );
     let mut line = |label: &str, text: &str| {
         let _ = writeln!(out, "  {label}: {}", printable(text).replace('\n', " "));
     };

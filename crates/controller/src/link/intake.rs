@@ -3,16 +3,15 @@
 //!
 //! Pure but for reading the fleet: the session's handles, the snapshot and what is under way are its state.
 
-use std::collections::HashSet;
-
 use mooring_core::condition::Status;
-use mooring_core::id::{AgentId, BootId, GatewayRef, InstanceRef};
+use mooring_core::id::{AgentId, BootId, GatewayRef};
 use mooring_core::order::Receipt;
 use mooring_core::time::Timestamp;
 use mooring_proto::link::{self, ConditionChange, GatewayDecl, InstanceDecl};
 use mooring_proto::{Invalid, agent_v1 as pb};
-use mooring_store::{Changes, Delta, GatewayRecord, InstanceRecord, NewEvent};
+use mooring_store::{Changes, Delta, NewEvent};
 
+use super::declare::Declared;
 use super::flight::{Before, Flight};
 use super::news::{event, same, says_nothing};
 use crate::fleet::{Fleet, Handles};
@@ -27,16 +26,16 @@ pub const MAX_RECEIPTS: usize = 1_024;
 /// What of an agent's reports must be remembered between them.
 #[derive(Debug)]
 pub struct Intake {
-    agent: AgentId,
+    pub(super) agent: AgentId,
     epoch: u64,
-    handles: Handles,
+    pub(super) handles: Handles,
     /// Names declared since a snapshot began; `None` when none is under way.
-    declared: Option<Declared>,
+    pub(super) declared: Option<Declared>,
     /// Something is missing that only a snapshot can tell; whether it has been asked for.
     missing: Option<Asked>,
-    flight: Flight,
-    max_gateways: usize,
-    max_instances: usize,
+    pub(super) flight: Flight,
+    pub(super) max_gateways: usize,
+    pub(super) max_instances: usize,
     /// The number of the next report.
     expected: u64,
     /// Up to this one reports are durable.
@@ -46,12 +45,6 @@ pub struct Intake {
 /// Whether the agent has been told that a snapshot is needed, since it last sent something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asked(bool);
-
-#[derive(Debug, Default)]
-struct Declared {
-    gateways: HashSet<GatewayRef>,
-    instances: HashSet<InstanceRef>,
-}
 
 /// A report, taken in.
 #[derive(Debug)]
@@ -213,61 +206,6 @@ impl Intake {
         Ok(Verdict::New(Box::new(Taken { delta, receipts, in_sync: self.declared.is_none() })))
     }
 
-    fn gateway(&mut self, decl: GatewayDecl, changes: &mut Changes) -> Result<(), Invalid> {
-        let reference = GatewayRef { agent: self.agent.clone(), gateway: decl.id.clone() };
-        self.handles.gateways.insert(decl.handle, decl.id);
-        if self.handles.gateways.len() > self.max_gateways {
-            let max = self.max_gateways;
-            return Err(Invalid::new(
-                "gateways",
-                format!("more than {max}, the limit of one agent on this controller"),
-            ));
-        }
-        if let Some(declared) = &mut self.declared {
-            declared.gateways.insert(reference.clone());
-        }
-        changes.gateways.push(GatewayRecord {
-            gateway: reference,
-            handle: decl.handle,
-            kind: decl.kind,
-            address: decl.address,
-            group: decl.group,
-            labels: decl.labels,
-            abilities: decl.abilities,
-            incarnation: decl.incarnation,
-        });
-        Ok(())
-    }
-
-    fn instance(&mut self, sequence: u64, decl: InstanceDecl, changes: &mut Changes) -> Result<(), Invalid> {
-        if !self.handles.gateways.contains_key(&decl.gateway) {
-            return Err(Invalid::new(
-                "instances.gateway",
-                format!("{} is not a gateway's handle", decl.gateway),
-            ));
-        }
-        let bound = (decl.gateway, decl.id);
-        if self.handles.instances.get(&decl.handle).is_some_and(|before| *before != bound) {
-            self.flight.forget(decl.handle);
-        }
-        self.handles.instances.insert(decl.handle, bound);
-        if self.handles.instances.len() > self.max_instances {
-            let max = self.max_instances;
-            return Err(Invalid::new(
-                "instances",
-                format!("more than {max}, the limit of one agent on this controller"),
-            ));
-        }
-        if let Some(name) = self.name_of(decl.handle) {
-            if let Some(declared) = &mut self.declared {
-                declared.instances.insert(name.clone());
-            }
-            self.flight.declared(sequence, decl.handle, &name);
-            changes.instances.push(InstanceRecord { instance: name, handle: decl.handle });
-        }
-        Ok(())
-    }
-
     /// Conditions, without those that say what was said already: a resync tells everything, but is no event.
     fn conditions(
         &mut self,
@@ -307,25 +245,5 @@ impl Intake {
             changes.conditions.push((name, row.condition));
         }
         Ok(())
-    }
-
-    fn name_of(&self, handle: u32) -> Option<InstanceRef> {
-        let (gateway, id) = self.handles.instances.get(&handle)?;
-        let gateway = self.handles.gateways.get(gateway)?.clone();
-        Some(GatewayRef { agent: self.agent.clone(), gateway }.instance(id.clone()))
-    }
-
-    fn forget_undeclared(&self, declared: &Declared, fleet: &Fleet, changes: &mut Changes) {
-        let state = fleet.read();
-        let Some(agent) = state.agent(&self.agent) else { return };
-        for g in state.gateways_of(agent) {
-            let reference = &g.record.gateway;
-            if !declared.gateways.contains(reference) {
-                changes.gateways_gone.push(reference.clone());
-                continue;
-            }
-            let gone = g.instances.keys().map(|id| reference.instance(id.clone()));
-            changes.instances_gone.extend(gone.filter(|name| !declared.instances.contains(name)));
-        }
     }
 }

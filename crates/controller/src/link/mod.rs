@@ -8,6 +8,7 @@
 //! attachment fixed; it can have only a window of reports unacknowledged; its messages are bounded by the transport and
 //! its numbers by the configuration; and a violation ends its stream and nobody else's.
 
+mod declare;
 mod flight;
 mod intake;
 mod news;

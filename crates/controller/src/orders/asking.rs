@@ -66,6 +66,8 @@ impl Clerk {
         let admission = admission?;
         match &admission {
             Admission::Made(order, _) if !ask.validate_only => self.made(ask, order).await?,
+            // The very order, made by an earlier try of which the store did not learn the end.
+            Admission::Already(order) if order.id == ask.id => self.made(ask, order).await?,
             // Made before, by this controller or another one, and perhaps not known here.
             Admission::Already(order) => self.adopt(order),
             Admission::Shut(verdicts) if !ask.validate_only => {

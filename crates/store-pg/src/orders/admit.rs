@@ -43,7 +43,7 @@ pub(super) fn run<'c>(tx: &'c mut PgConnection, ask: &'c Ask) -> BoxFuture<'c, R
             return Ok(Admission::Shut(verdicts));
         }
         let fence = next_fence(tx, ask.validate_only).await?;
-    let order = Order::new(ask.id, ask.proposal.clone(), fence, ask.now, &ask.policy);
+        let order = Order::new(ask.id, ask.proposal.clone(), fence, ask.now, &ask.policy);
         if !ask.validate_only {
             insert(tx, ask, &order).await?;
             if let Some(case) = &ask.case {

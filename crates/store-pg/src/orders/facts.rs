@@ -1,6 +1,6 @@
 //! What the gates need to know, read under the locks of an admission. Each question has an index of its own.
 
-use mooring_core::gate::{Facts, RATE_WINDOW, PastOrder, PauseScope};
+use mooring_core::gate::{Facts, PastOrder, PauseScope, RATE_WINDOW};
 use mooring_core::id::{OrderId, Target};
 use mooring_store::{Ask, Key, rules};
 use sqlx::PgConnection;

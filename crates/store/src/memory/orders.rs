@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use mooring_core::gate::{Facts, RATE_WINDOW, PastOrder, Verdict, evaluate};
+use mooring_core::gate::{Facts, PastOrder, RATE_WINDOW, Verdict, evaluate};
 use mooring_core::id::{AgentId, Fence, OrderId, Target};
 use mooring_core::order::{Action, Order, State as Life};
 use mooring_core::planner::Case;
@@ -98,7 +98,8 @@ impl State {
             }
             return Admission::Shut(verdicts);
         }
-        let order = Order::new(ask.id, ask.proposal.clone(), Fence(self.last_fence + 1), ask.now, &ask.policy);
+        let order =
+            Order::new(ask.id, ask.proposal.clone(), Fence(self.last_fence + 1), ask.now, &ask.policy);
         if !ask.validate_only {
             self.last_fence += 1;
             self.live.insert(order.id);

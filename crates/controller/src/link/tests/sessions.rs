@@ -1,168 +1,17 @@
 //! A stream from `Hello` to its end, over a loopback connection.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use mooring_core::id::{BootId, Target};
 use mooring_core::order::{Action, Origin, Proposal, Stage, State};
-use mooring_proto::agent_v1::agent_service_client::AgentServiceClient;
-use mooring_proto::agent_v1::agent_service_server::AgentServiceServer;
 use mooring_proto::agent_v1::attach_request::Message as Up;
 use mooring_proto::agent_v1::attach_response::Message as Down;
 use mooring_proto::link::receipt_to_pb;
-use mooring_runtime::lifecycle::Tokens;
-use mooring_runtime::listener::{Limits, ListenAddr, Listener};
-use mooring_store::memory::MemoryStore;
-use mooring_store::{Admission, AgentStore, FleetRecord, OrderStore, Store};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
-use tonic::{Code, Status as Answer, Streaming};
+use mooring_store::{Admission, AgentStore, OrderStore};
+use tonic::Code;
 use uuid::Uuid;
 
-use super::super::{Context, Link, LinkConfig, Sessions};
+use super::peer::{PATIENCE, Peer, World};
 use super::*;
-use crate::config::AgentsConfig;
-use crate::database::{Database, now};
-use crate::fleet::{Fleet, Presence};
-use crate::journal::journal;
-use crate::metrics::Metrics;
-use crate::orders::{Clerk, Desk, Parts, Warmup, desk};
-use crate::policies::{Policies, PolicyFile};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct World {
-    store: Arc<MemoryStore>,
-    fleet: Fleet,
-    database: Database,
-    sessions: Sessions,
-    desk: Desk,
-    address: String,
-    _stop: DropGuard,
-}
-
-impl World {
-    async fn new() -> Self {
-        let stop = CancellationToken::new();
-        let tokens = || {
-            let (_, reload) = tokio::sync::watch::channel(0);
-            Tokens { soft: stop.clone(), hard: CancellationToken::new(), reload }
-        };
-        let store = Arc::new(MemoryStore::new());
-        let (fleet, database, sessions) = (Fleet::default(), Database::default(), Sessions::default());
-        let (journal, writer) = journal();
-        let s = || Arc::clone(&store) as Arc<dyn Store>;
-        tokio::spawn(writer.run(s(), fleet.clone(), database.clone(), Metrics::default(), tokens()));
-        tokio::spawn(database.clone().probe(s(), tokens()));
-        let (desk, slips) = desk();
-        let parts = Parts {
-            store: s(),
-            database: database.clone(),
-            fleet: fleet.clone(),
-            sessions: sessions.clone(),
-            policies: Policies::new(Vec::new(), PolicyFile::default()),
-            warmup: Warmup::begin(&fleet, Duration::from_secs(10), now()),
-            metrics: Metrics::default(),
-        };
-        tokio::spawn(Clerk::new(parts, slips, &FleetRecord::default(), 1).run(tokens()));
-        let link = Link::new(
-            LinkConfig {
-                agents: AgentsConfig { window: 4, ..AgentsConfig::default() },
-                tokens: None,
-                controller: "test".to_owned(),
-            },
-            s(),
-            database.clone(),
-            sessions.clone(),
-            Context { fleet: fleet.clone(), journal, desk: desk.clone(), metrics: Metrics::default() },
-            stop.clone(),
-            TaskTracker::new(),
-        );
-        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind(&any.into(), Limits::default(), None).unwrap();
-        let Ok(ListenAddr::Tcp(address)) = listener.local_addr() else { panic!("a TCP address was bound") };
-        let incoming = listener.incoming(stop.clone());
-        tokio::spawn(
-            Server::builder().add_service(AgentServiceServer::new(link)).serve_with_incoming(incoming),
-        );
-        let address = format!("http://{address}");
-        Self { store, fleet, database, sessions, desk, address, _stop: stop.drop_guard() }
-    }
-
-    async fn attach(&self, boot: u128) -> (Peer, pb::Welcome) {
-        let mut peer = Peer::open(&self.address, boot).await.unwrap();
-        match peer.next().await {
-            Down::Welcome(welcome) => (peer, welcome),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn presence(&self, wanted: impl Fn(Presence) -> bool) {
-        let mut changes = self.fleet.changes();
-        let wait = async {
-            while !self.fleet.read().agent(&agent()).is_some_and(|a| wanted(a.presence)) {
-                changes.changed().await.unwrap();
-            }
-        };
-        tokio::time::timeout(PATIENCE, wait).await.expect("another presence");
-    }
-}
-
-/// An agent without any sense of its own.
-struct Peer {
-    up: mpsc::Sender<pb::AttachRequest>,
-    down: Streaming<pb::AttachResponse>,
-}
-
-impl Peer {
-    async fn open(address: &str, boot: u128) -> Result<Self, Answer> {
-        let (up, requests) = mpsc::channel(64);
-        let hello = pb::Hello {
-            agent_id: agent().to_string(),
-            boot_id: Uuid::from_u128(boot).to_string(),
-            ..pb::Hello::default()
-        };
-        up.send(pb::AttachRequest { message: Some(Up::Hello(hello)) }).await.unwrap();
-        let mut client = AgentServiceClient::connect(address.to_owned()).await.unwrap();
-        let down = client.attach(ReceiverStream::new(requests)).await?.into_inner();
-        Ok(Self { up, down })
-    }
-
-    async fn say(&self, message: Up) {
-        self.up.send(pb::AttachRequest { message: Some(message) }).await.unwrap();
-    }
-
-    async fn report(&self, report: pb::Report) {
-        self.say(Up::Report(report)).await;
-    }
-
-    /// What it is told next, heartbeats aside.
-    async fn heard(&mut self) -> Result<Option<Down>, Answer> {
-        loop {
-            let heard =
-                tokio::time::timeout(PATIENCE, self.down.message()).await.expect("nothing was said")?;
-            match heard.and_then(|m| m.message) {
-                Some(Down::Heartbeat(_)) => {}
-                other => return Ok(other),
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Down {
-        self.heard().await.unwrap().expect("the stream goes on")
-    }
-
-    #[track_caller]
-    fn acked(down: Down) -> u64 {
-        match down {
-            Down::Ack(ack) => ack.sequence,
-            other => panic!("{other:?}"),
-        }
-    }
-}
+use crate::fleet::Presence;
 
 #[tokio::test]
 async fn what_was_acknowledged_is_durable_and_the_same_boot_goes_on_after_it() {

@@ -1,7 +1,7 @@
 //! The database goes, answers get lost, the controller dies: nothing is done twice and nothing is forgotten.
 
 use mooring_core::order::Event;
-use mooring_store::{Admission, CaseStore, OrderWrite, StoreError};
+use mooring_store::{Admission, Ask, CaseStore, OrderWrite, StoreError};
 
 use super::*;
 use crate::orders::DeskError;
@@ -56,6 +56,21 @@ async fn an_operators_order_whose_making_was_not_answered_is_carried_out() {
     w.drive().await;
     assert_eq!(w.only_order().await.state, State::Dispatched);
     assert_eq!(sent(&mut ear).len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_whose_order_another_controller_made_is_taken_over() {
+    let mut w = World::new(quick(), &["x", "y"]).await;
+    let mut ear = w.stream();
+    let request = wish(Target::Instance(instance("g/x")), Action::Reconnect, Some("r1"));
+    w.clerk.ask(request.clone(), false).await.unwrap();
+    assert_eq!(sent(&mut ear).len(), 1);
+    w.clerk.orders.clear();
+    w.clerk.sent.clear();
+    let again = w.clerk.ask(request, false).await.unwrap();
+    assert!(matches!(again, Admission::Already(_)), "{again:?}");
+    w.drive().await;
+    assert_eq!(sent(&mut ear).len(), 1, "it is followed, not only told of");
 }
 
 #[tokio::test]
@@ -176,9 +191,36 @@ async fn while_the_database_is_away_nothing_is_asked_of_it_and_nothing_is_forgot
     w.sick("g/x").await;
     w.drive().await;
     w.clerk.round();
-    w.drive().await;
+    w.clerk.queue.push(gateway("g"));
+    w.clerk.work().await.unwrap();
     assert_eq!(w.orders().await, [], "not before the prober says that it is back");
     w.returns();
     w.drive().await;
     w.only_order().await;
+}
+
+#[tokio::test]
+async fn an_order_that_the_stores_own_second_try_found_made_is_ours() {
+    let mut w = World::new(quick(), &["x", "y"]).await;
+    let _ear = w.stream();
+    let target = Target::Instance(instance("g/x"));
+    let (id, at) = (OrderId(Uuid::from_u128(5)), now());
+    let belief = w.fleet.read().belief(&"lines".parse().unwrap(), &target, Action::Reconnect);
+    let mut case = Case::open(target.clone(), Cause::SessionLost, at);
+    case.last_order = Some(id);
+    let ask = Ask {
+        id,
+        proposal: Proposal { origin: Origin::Planner, ..wish(target, Action::Reconnect, None) },
+        policy: quick(),
+        group: "lines".parse().unwrap(),
+        belief,
+        backoff_until: None,
+        case: Some(case),
+        validate_only: false,
+        now: at,
+    };
+    assert!(matches!(w.store.admit(&ask).await, Ok(Admission::Made(..))));
+    assert!(matches!(w.clerk.admit(&ask).await, Ok(Admission::Already(_))));
+    assert_eq!(w.only_order().await.state, State::Dispatched);
+    assert_eq!(w.case("g/x").await.unwrap().last_order, Some(id));
 }
