@@ -16,7 +16,7 @@ use mooring_runtime::lifecycle::{Handle, Kind, Stage, Tokens};
 use mooring_runtime::listener::{BindError, Exposure, Limits, ListenAddr, Listener, check_exposure};
 use mooring_runtime::reload::{self, Reload};
 use mooring_runtime::tls::{ServerTls, ServerTlsConfig, TlsError};
-use mooring_store::{Retention, Store, StoreError};
+use mooring_store::{FleetRecord, Retention, Store, StoreError};
 use mooring_store_pg::private::{self, PrivatePostgres};
 use mooring_store_pg::{OpenError, PgStore, PoolSettings};
 use secrecy::ExposeSecret;
@@ -141,10 +141,16 @@ pub async fn start(
     let store = open_store(&config, handle).await?;
     let database = Database::default();
     let metrics = Metrics::default();
-    let record = store.load().await?;
+    let mut record = store.load().await?;
     let policies = Policies::new(store.policies().await?, file);
     let fleet = Fleet::default();
-    fleet.load(record.clone(), now());
+    // What the clerk goes on with; the fleet takes the rest, which may be large, without a copy of it.
+    let unfinished = FleetRecord {
+        live_orders: record.live_orders.clone(),
+        cases: std::mem::take(&mut record.cases),
+        ..FleetRecord::default()
+    };
+    fleet.load(record, now());
     metrics.observe(&fleet, &database);
     let warmup = Warmup::begin(&fleet, config.agents.beat.get(), now());
     let sessions = Sessions::default();
@@ -164,7 +170,7 @@ pub async fn start(
         warmup: warmup.clone(),
         metrics: metrics.clone(),
     };
-    let clerk = Clerk::new(parts, slips, &record, rand::random());
+    let clerk = Clerk::new(parts, slips, &unfinished, rand::random());
     handle.spawn(Stage::Work, Kind::Critical, "clerk", move |t| clerk.run(t));
     let sweeper = Sweeper {
         store: Arc::clone(&store),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mooring_core::cause::Cause;
 use mooring_core::condition::{Condition, ConditionKind, Status};
-use mooring_core::gate::Belief;
+use mooring_core::gate::{Belief, is_storm};
 use mooring_core::id::{GatewayRef, InstanceId, InstanceRef, OrderId, PolicyId, Target};
 use mooring_core::kind::Kind;
 use mooring_core::order::Action;
@@ -213,8 +213,8 @@ impl State {
     /// Whether a group is above its policy's storm threshold right now.
     #[must_use]
     pub fn stormy(belief: &Belief, policy: &Policy) -> bool {
-        let (sick, known) = (u64::from(belief.group_sick_gateways), u64::from(belief.group_gateways));
-        sick >= u64::from(policy.storm.at_least) && sick * 100 > u64::from(policy.storm.percent) * known
+        let storm = &policy.storm;
+        is_storm(storm.percent, storm.at_least, belief.group_sick_gateways, belief.group_gateways)
     }
 
     /// What verifies an order on a target: the condition's status and since when, by the agent's clock. A gateway

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use service::agent_event;
-pub use service::{ANY_AGENT, Link, LinkConfig};
+pub use service::{ANY_AGENT, BEATS_PER_SECOND, Link, LinkConfig};
 pub use session::Context;
 
 /// What may be asked of a session.

@@ -34,7 +34,7 @@ const HELLO: Duration = Duration::from_secs(10);
 /// How long the older boot of an agent may take to show that it lives.
 const PROBE: Duration = Duration::from_secs(2);
 /// All agents together beat at most so often a second (Nomad's constant).
-const BEATS_PER_SECOND: u64 = 50;
+pub const BEATS_PER_SECOND: u64 = 50;
 /// The principal of a join token that is not bound to one agent.
 pub const ANY_AGENT: &str = "*";
 

@@ -12,9 +12,8 @@ use mooring_core::id::AgentId;
 use mooring_core::time::Timestamp;
 
 use crate::fleet::{Fleet, Presence};
+use crate::link::BEATS_PER_SECOND;
 
-/// Agents all together beat at most so often a second.
-const RATE: u64 = 50;
 /// Least time.
 const LEAST: Duration = Duration::from_secs(30);
 /// Share of the agents that must be back, percent.
@@ -38,7 +37,7 @@ impl Warmup {
             .filter(|a| !matches!(a.presence, Presence::Offline(_)))
             .map(|a| a.record.id.clone())
             .collect();
-        let by_rate = Duration::from_millis(2_000 * expected.len() as u64 / RATE) + beat * 3;
+        let by_rate = Duration::from_millis(2_000 * expected.len() as u64 / BEATS_PER_SECOND) + beat * 3;
         Self {
             until: now.after(by_rate.max(LEAST)),
             expected: Arc::new(expected),
