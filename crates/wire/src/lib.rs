@@ -18,6 +18,7 @@ mod answer;
 pub mod canary;
 pub mod dial;
 pub mod examine;
+pub mod frames;
 pub mod lag;
 mod redact;
 mod request;
