@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
     let mut files = Vec::new();
-    for package in ["mooring/agent/v1", "mooring/v1"] {
+    for package in ["mooring/agent/v1", "mooring/report/v1", "mooring/v1"] {
         for entry in std::fs::read_dir(root.join(package))? {
             let path = entry?.path();
             if path.extension().is_some_and(|e| e == "proto") {

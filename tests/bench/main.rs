@@ -14,9 +14,11 @@ mod crowd;
 mod detector;
 mod fleet;
 mod ingest;
+mod kernel;
 mod latency;
 mod memory;
 mod procfs;
+mod relay;
 mod stage;
 mod table;
 
@@ -25,7 +27,8 @@ use anyhow::{Context as _, Result, bail};
 /// Descriptors that the largest benchmark needs in this process: a socket per agent, and room.
 const DESCRIPTORS: u64 = 3_000;
 
-const NAMES: [&str; 5] = ["ingest", "order-latency", "memory", "fleet", "detector"];
+const NAMES: [&str; 8] =
+    ["ingest", "order-latency", "memory", "fleet", "detector", "relay", "relay-faults", "kernel"];
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -36,6 +39,14 @@ async fn run(args: Vec<String>) -> Result<()> {
     if args.first().is_some_and(|a| a == bare::ARGUMENT) {
         return bare::serve().await;
     }
+    if let [first, address] = &args[..]
+        && first == relay::echo::ARGUMENT
+    {
+        return tokio::task::block_in_place(|| relay::echo::serve(address));
+    }
+    // Flags are the relay benchmarks'.
+    let (flags, args): (Vec<String>, Vec<String>) = args.into_iter().partition(|a| a.starts_with("--"));
+    let options = relay::Options::read(&flags)?;
     for name in &args {
         if !NAMES.contains(&name.as_str()) {
             bail!("there is no benchmark `{name}`; there are: {}", NAMES.join(", "));
@@ -63,13 +74,29 @@ async fn run(args: Vec<String>) -> Result<()> {
     if args.iter().any(|a| a == "detector") {
         detector::run()?;
     }
+    // The relay's need other programs, and all cores: only when they are asked for, too.
+    let asked = |name: &str| args.iter().any(|a| a == name);
+    if asked("relay") {
+        relay::run(&options).await.context("relay")?;
+    }
+    if asked("relay-faults") {
+        relay::faults::run(&options).await.context("relay-faults")?;
+    }
+    if asked("kernel") {
+        kernel::run(&options).await.context("kernel")?;
+    }
     Ok(())
 }
 
+/// Raises the limit of open files as far as it may be, for the processes started from here as well.
 fn descriptors() -> Result<()> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    if let Some(limit) = limit.filter(|l| *l < DESCRIPTORS) {
-        bail!("at most {limit} open files, {DESCRIPTORS} are needed: run `ulimit -n {DESCRIPTORS}` first");
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    if let Some(limit) = maximum.filter(|l| *l < DESCRIPTORS) {
+        bail!(
+            "at most {limit} open files, {DESCRIPTORS} are needed: run `ulimit -Hn {DESCRIPTORS}` as root first"
+        );
     }
     Ok(())
 }

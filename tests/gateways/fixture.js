@@ -63,14 +63,14 @@ function options(spec) {
   return result;
 }
 
-/** Listens on the loopback interface and says where, as the first line on stdout. */
-function listen(server, port) {
+/** Listens, on the loopback interface unless told otherwise, and says where, as the first line on stdout. */
+function listen(server, port, host = '127.0.0.1') {
   server.on('error', (error) => {
-    process.stderr.write(`cannot listen on 127.0.0.1:${port}: ${error.message}\n`);
+    process.stderr.write(`cannot listen on ${host}:${port}: ${error.message}\n`);
     process.exit(1);
   });
-  server.listen(port, '127.0.0.1', () => {
-    const listening = `127.0.0.1:${server.address().port}`;
+  server.listen(port, host, () => {
+    const listening = `${host}:${server.address().port}`;
     process.stdout.write(`${JSON.stringify({ listening, pid: process.pid })}\n`);
   });
 }

@@ -9,6 +9,7 @@ const { WebSocketServer } = require('ws');
 const { boolean, duration, endOnSignal, listen, options, path, text } = require('./fixture.js');
 
 const given = options({
+  host: [text, '127.0.0.1'],
   path: [path, '/ws'],
   tick: [duration, 2000], // a small text frame to each session this often; 0 for never
   'max-lifetime': [duration, 0], // close each session with 1000 after this long; 0 for never
@@ -152,7 +153,7 @@ function heal() {
   const fault = misbehaviour;
   misbehaviour = null;
   if (fault === 'mute') wss.clients.forEach((ws) => ws.resume());
-  if (fault === 'refuse') server.listen(refusedPort, '127.0.0.1');
+  if (fault === 'refuse') server.listen(refusedPort, given.host);
 }
 
 endOnSignal((done) => {
@@ -161,4 +162,4 @@ endOnSignal((done) => {
   wss.close(done);
 });
 
-listen(server, given.port);
+listen(server, given.port, given.host);

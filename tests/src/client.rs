@@ -6,6 +6,7 @@ use mooring_proto::v1::fleet_service_client::FleetServiceClient;
 use mooring_proto::v1::order_service_client::OrderServiceClient;
 use mooring_proto::v1::pause_service_client::PauseServiceClient;
 use mooring_proto::v1::policy_service_client::PolicyServiceClient;
+use mooring_proto::v1::session_service_client::SessionServiceClient;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -24,6 +25,8 @@ pub struct Api {
     pub pauses: PauseServiceClient<Channel>,
     /// Events.
     pub events: EventServiceClient<Channel>,
+    /// Sessions.
+    pub sessions: SessionServiceClient<Channel>,
 }
 
 impl Api {
@@ -39,7 +42,8 @@ impl Api {
             orders: OrderServiceClient::new(channel.clone()),
             policies: PolicyServiceClient::new(channel.clone()),
             pauses: PauseServiceClient::new(channel.clone()),
-            events: EventServiceClient::new(channel),
+            events: EventServiceClient::new(channel.clone()),
+            sessions: SessionServiceClient::new(channel),
         }
     }
 
@@ -68,6 +72,102 @@ impl Api {
     pub async fn events(&self) -> Result<Vec<v1::Event>, Status> {
         let request = v1::ListEventsRequest { page_size: 1_000, ..Default::default() };
         Ok(self.events.clone().list_events(request).await?.into_inner().events)
+    }
+
+    /// Sessions of a parent that a filter lets through, worst first, of the first page.
+    ///
+    /// # Errors
+    /// The controller's.
+    pub async fn sessions(&self, parent: &str, filter: &str) -> Result<v1::ListSessionsResponse, Status> {
+        let request = v1::ListSessionsRequest {
+            parent: parent.to_owned(),
+            page_size: 1_000,
+            filter: filter.to_owned(),
+            ..Default::default()
+        };
+        Ok(self.sessions.clone().list_sessions(request).await?.into_inner())
+    }
+
+    /// Ends of sessions of a parent, newest first, of the first page.
+    ///
+    /// # Errors
+    /// The controller's.
+    pub async fn closes(&self, parent: &str) -> Result<Vec<v1::SessionClose>, Status> {
+        let request = v1::ListSessionClosesRequest {
+            parent: parent.to_owned(),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        Ok(self.sessions.clone().list_session_closes(request).await?.into_inner().closes)
+    }
+
+    /// Sessions of a parent's gateways in running numbers.
+    ///
+    /// # Errors
+    /// The controller's.
+    pub async fn counts(&self, parent: &str) -> Result<Vec<v1::SessionCounts>, Status> {
+        let request = v1::ListSessionCountsRequest { parent: parent.to_owned(), ..Default::default() };
+        Ok(self.sessions.clone().list_session_counts(request).await?.into_inner().counts)
+    }
+
+    /// Waits until an end of a session of a parent is on record that is as wanted; returns it.
+    pub async fn close_of(&self, parent: &str, wanted: impl Fn(&v1::SessionClose) -> bool) -> v1::SessionClose {
+        until(&format!("the end of a session of {parent}"), || async {
+            let closes = self.closes(parent).await;
+            let found = closes.as_ref().ok().and_then(|c| c.iter().find(|c| wanted(c))).cloned();
+            found.ok_or(closes)
+        })
+        .await
+    }
+
+    /// Waits until exactly so many sessions of a parent are listed that a filter lets through; returns them.
+    pub async fn listed(&self, parent: &str, filter: &str, n: usize) -> Vec<v1::Session> {
+        until(&format!("{n} sessions of {parent} with `{filter}`"), || async {
+            match self.sessions(parent, filter).await {
+                Ok(answer) if answer.sessions.len() == n => Ok(answer.sessions),
+                other => Err(other),
+            }
+        })
+        .await
+    }
+
+    /// Makes an order for a reason of the test's.
+    ///
+    /// # Errors
+    /// The controller's.
+    pub async fn order(&self, target: &str, action: v1::OrderAction) -> Result<v1::Order, Status> {
+        self.order_over(target, action, None).await
+    }
+
+    /// Makes an order that closes sessions over a time.
+    ///
+    /// # Errors
+    /// The controller's.
+    pub async fn order_over(
+        &self,
+        target: &str,
+        action: v1::OrderAction,
+        spread: Option<std::time::Duration>,
+    ) -> Result<v1::Order, Status> {
+        let request = v1::CreateOrderRequest {
+            target: target.to_owned(),
+            action: action.into(),
+            reason: "the test asks for it".to_owned(),
+            spread: spread.and_then(|s| s.try_into().ok()),
+            ..Default::default()
+        };
+        Ok(self.orders.clone().create_order(request).await?.into_inner())
+    }
+
+    /// Makes an order and waits for its end; it is to succeed.
+    ///
+    /// # Panics
+    /// When it is refused or does not succeed.
+    pub async fn done(&self, target: &str, action: v1::OrderAction) -> v1::Order {
+        let order = self.order(target, action).await.expect("the order is made");
+        let ended = self.ended(&order.name).await;
+        assert_eq!(ended.state(), v1::OrderState::Succeeded, "{ended:#?}");
+        ended
     }
 
     /// Waits until an instance is in a phase; returns it.

@@ -6,8 +6,10 @@
 
 pub mod agents;
 pub mod client;
+pub mod cost;
 pub mod gateway;
 pub mod postgres;
 pub mod process;
+pub mod relay;
 pub mod wait;
 pub mod world;

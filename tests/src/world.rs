@@ -73,6 +73,13 @@ impl Watched {
         self
     }
 
+    /// Watched in these ways (`"relay"`, `"canary", "relay"`), with a relay on a loopback port, and more keys of
+    /// `[gateway.relay]`, or whole tables after them.
+    #[must_use]
+    pub fn relayed(self, watch: &str, port: u16, more: &str) -> Self {
+        self.with(&format!("watch = [{watch}]\n[gateway.relay]\nlisten = [\"127.0.0.1:{port}\"]\n{more}"))
+    }
+
     /// The name of its one instance.
     #[must_use]
     pub fn instance(&self) -> String {
@@ -99,6 +106,8 @@ pub struct World {
     pub agents_address: String,
     /// `127.0.0.1:PORT` of the controller's health page.
     pub health_address: String,
+    /// `127.0.0.1:PORT` where gateways report, if any does.
+    pub report_address: String,
     /// The database's URL.
     pub database: String,
     /// The controller, while it runs.
@@ -133,6 +142,7 @@ impl World {
         let address = |port: u16| format!("127.0.0.1:{port}");
         let (api_address, agents_address, health_address) =
             (address(free_port()), address(free_port()), address(free_port()));
+        let report_address = address(free_port());
         std::fs::write(dir.path().join("policy.toml"), policy).expect("policy.toml");
         std::fs::write(dir.path().join("database-url"), &database).expect("database-url");
         let config = format!(
@@ -153,6 +163,7 @@ impl World {
             api_address,
             agents_address,
             health_address,
+            report_address,
             database,
             controller: None,
             agent: None,
@@ -168,10 +179,12 @@ impl World {
             "[agent]\nid = \"{AGENT}\"\ndata_dir = {:?}\n\
              [controller]\naddresses = [\"http://{}\"]\n\
              [health]\nlisten = \"127.0.0.1:{}\"\n\
+             [report]\nlisten = \"{}\"\n\
              [telemetry]\nlog_filter = \"info,opentelemetry=warn,mooring_agent=debug\"\n",
             self.dir.path().join("agent"),
             self.agents_address,
             free_port(),
+            self.report_address,
         );
         for g in gateways {
             let _ = write!(config, "\n[[gateway]]\nid = \"{}\"\nurl = \"{}\"\n{}\n", g.id, g.url, g.more);
@@ -222,6 +235,29 @@ impl World {
         let mut command = Command::new(binary("mooring-agent"));
         command.arg("--config").arg(self.file("agent.toml"));
         self.agent = Some(Process::start("agent", &mut command));
+    }
+
+    /// Starts a second agent that takes over from the one that runs; returns the old one.
+    ///
+    /// # Panics
+    /// When none runs.
+    pub fn take_over(&mut self) -> Process {
+        let mut command = Command::new(binary("mooring-agent"));
+        command.arg("--config").arg(self.file("agent.toml")).args(["run", "--takeover"]);
+        let next = Process::start("the next agent", &mut command);
+        self.agent.replace(next).expect("an agent to take over from")
+    }
+
+    /// Runs `mooring` against this controller. Returns the exit code and what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn mooring(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(binary("mooring"));
+        command.args(args).env("MOORING_SERVER", format!("http://{}", self.api_address));
+        let output = command.kill_on_drop(true).output().await.expect("mooring runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
     }
 
     /// Kills the agent with SIGKILL.

@@ -109,6 +109,7 @@ async fn an_operators_order_is_idempotent_and_can_be_tried_dry() {
         reason: "a try".to_owned(),
         request_id: uuid::Uuid::new_v4().to_string(),
         validate_only: true,
+        ..Default::default()
     };
     world.api.orders.clone().create_order(request.clone()).await.expect("it would be made");
     assert_eq!(world.api.orders().await.unwrap(), vec![], "nothing was made");

@@ -82,8 +82,12 @@ async fn every_operator_line_works() {
         .map(|id| {
             let port = free_port();
             let watched = Watched::supervised(id, port, &node_command("ws-plain.js", port));
-            // As in the demo, one gateway has two instances.
-            if id == "chat" { watched.with_instances(&["acct-1", "acct-2"]) } else { watched }
+            // As in the demo, one gateway has two instances, and one is watched in the kernel, too.
+            match id {
+                "chat" => watched.with_instances(&["acct-1", "acct-2"]),
+                "feed" => watched.with("watch = [\"canary\", \"kernel\"]"),
+                _ => watched,
+            }
         })
         .collect();
     let world = World::start(&watched).await;

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mooring_runtime::config::{ConfigError, Loaded, effective};
@@ -53,7 +54,12 @@ struct SourceArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch and report (the default).
-    Run,
+    Run {
+        /// Take over from the agent that works with the same data folder: it hands its relays' listeners and its gateways
+        /// to this one, drains its sessions and ends. For upgrades that cut nothing at once.
+        #[arg(long)]
+        takeover: bool,
+    },
     /// Check or show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -85,8 +91,8 @@ impl SourceArgs {
 pub fn main() -> ExitCode {
     // Wrong usage ends in here with 2, help and version with 0.
     let cli = Cli::parse();
-    match cli.command.unwrap_or(Command::Run) {
-        Command::Run => process::main(Box::pin(run(cli.source))),
+    match cli.command.unwrap_or(Command::Run { takeover: false }) {
+        Command::Run { takeover } => process::main(Box::pin(run(cli.source, takeover))),
         Command::Config(ConfigCommand::Check { file }) => {
             let source = SourceArgs { config: file.or(cli.source.config), set: cli.source.set };
             say(source.load().map(|loaded| match loaded.file {
@@ -112,7 +118,7 @@ fn say(outcome: Result<String, ConfigError>) -> ExitCode {
     }
 }
 
-async fn run(source: SourceArgs) -> Result<ExitReport, MainError> {
+async fn run(source: SourceArgs, takeover: bool) -> Result<ExitReport, MainError> {
     let loaded = source.load()?;
     let service = ServiceInfo::new("mooring-agent", env!("CARGO_PKG_VERSION"));
     let process = Process::start(&service, &loaded.value.telemetry, app::grace(&loaded.value))?;
@@ -122,19 +128,41 @@ async fn run(source: SourceArgs) -> Result<ExitReport, MainError> {
         tracing::warn!("no configuration file: {DEFAULT_FILE} is not there and --config was not given");
     }
     let registry = process.telemetry.registry();
-    let health = HealthServer::bind(loaded.value.health.listen, process.readiness.clone(), registry);
-    let health = health
-        .await
-        .map_err(|e| format!("health.listen = {}: cannot listen there: {e}", loaded.value.health.listen))?;
     let handle = process.supervisor.handle();
+    let (listen, readiness) = (loaded.value.health.listen, process.readiness.clone());
     let options = Options {
         reread: Some(Arc::new(move || source.load())),
         readiness: Some(process.readiness.clone()),
+        takeover,
         ..Options::new(loaded.value)
     };
+    let bind = || HealthServer::bind(listen, readiness.clone(), registry.clone());
+    let taken = |e: std::io::Error| format!("health.listen = {listen}: cannot listen there: {e}");
+    // Another agent's page goes with everything else of it, and must be gone before ours can be there.
+    let early = if takeover { None } else { Some(bind().await.map_err(taken)?) };
     app::start(options, &handle).await?;
+    let health = match early {
+        Some(health) => health,
+        None => when_free(bind).await.map_err(taken)?,
+    };
     handle.spawn(Stage::Storage, Kind::Critical, "health", move |tokens| health.serve(tokens));
     Ok(process.run().await?)
+}
+
+/// How long another agent may take to give its page up.
+const PAGE: Duration = Duration::from_secs(30);
+
+/// Binds as soon as nobody else has the address.
+async fn when_free<F: Future<Output = std::io::Result<HealthServer>>>(
+    bind: impl Fn() -> F,
+) -> std::io::Result<HealthServer> {
+    let until = tokio::time::Instant::now() + PAGE;
+    loop {
+        match bind().await {
+            Err(_) if tokio::time::Instant::now() < until => tokio::time::sleep(PAGE / 300).await,
+            bound => return bound,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //!               └───────────────── receipts ───────────┘
 //! ```
 //!
+//! Real sessions come in from the side: relay, kernel and report ([`sessions`]) feed the same trackers with claims.
+//!
 //! [`app::start`] puts it together; [`cli`] is the binary around it.
 
 pub mod app;
@@ -19,6 +21,7 @@ pub mod inbox;
 pub mod ledger;
 pub mod metrics;
 pub mod outbox;
+pub mod sessions;
 pub mod track;
 pub mod uplink;
 pub mod watcher;

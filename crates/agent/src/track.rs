@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use mooring_core::condition::Condition;
 use mooring_core::observation::{Close, Observation};
 use mooring_core::time::{Mono, Now};
-use mooring_core::tracker::{Effects, Event, Tracker};
+use mooring_core::tracker::{Effects, Event, Tracker, TrackerConfig};
 use mooring_runtime::telemetry::trace_context::traceparent;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
@@ -92,7 +92,8 @@ pub struct Watch {
     around: Around,
     config: WatchConfig,
     tracker: Tracker,
-    watcher: Box<dyn Watcher>,
+    /// Who dials; `None`: nobody, other watchers' claims are all there is.
+    watcher: Option<Box<dyn Watcher>>,
     wire: Wire,
     dial_at: Option<Mono>,
     wake_at: Option<Mono>,
@@ -125,8 +126,8 @@ impl Watch {
     /// # Errors
     /// In words, when the settings do not make something that can be watched.
     pub fn new(config: WatchConfig, around: Around) -> Result<Self, String> {
-        let tracker = Tracker::new(config.tracker.resolve()?, now());
-        let watcher = for_kind(&config)?;
+        let (judging, watcher) = means(&config)?;
+        let tracker = Tracker::new(judging, now());
         Ok(Self {
             around,
             config,
@@ -183,7 +184,9 @@ impl Watch {
         if matches!(self.wire, Wire::Idle) && due(self.dial_at) && (self.hold.is_none() || due(self.hold)) {
             self.dial_at = None;
             self.hold = None;
-            self.wire = Wire::Dialling(self.watcher.dial());
+            if let Some(watcher) = &self.watcher {
+                self.wire = Wire::Dialling(watcher.dial());
+            }
             for begun in self.waiting.drain(..) {
                 // Whoever asked may have given up waiting.
                 let _ = begun.send(Ok(()));
@@ -198,6 +201,10 @@ impl Watch {
     fn on_note(&mut self, note: Note) {
         match note {
             Note::Observed(observation) => self.step(now(), Event::Observed(observation)),
+            Note::Reconnect { begun, .. } if self.watcher.is_none() => {
+                // Whoever asked may have given up waiting.
+                let _ = begun.send(Err("no canary session is kept on this instance".to_owned()));
+            }
             Note::Reconnect { delay, begun } => {
                 let at = now();
                 self.hang_up(at);
@@ -211,8 +218,7 @@ impl Watch {
 
     /// New settings take over as a whole or not at all. Those of the tracker alone leave the session as it is.
     fn reconfigure(&mut self, config: WatchConfig) {
-        let new = config.tracker.resolve().and_then(|t| Ok((t, for_kind(&config)?)));
-        let (tracker, watcher) = match new {
+        let (tracker, watcher) = match means(&config) {
             Ok(new) => new,
             Err(error) => {
                 tracing::error!(instance = %self.around.name, error, "new settings cannot be used; the old ones stay");
@@ -226,7 +232,7 @@ impl Watch {
         self.step(at, Event::Reconfigured(Box::new(tracker)));
         if !same_wire {
             self.hang_up(at);
-            self.dial_at = Some(at.mono);
+            self.dial_at = self.watcher.is_some().then_some(at.mono);
         }
     }
 
@@ -328,6 +334,13 @@ impl Watch {
         });
         self.around.outgoing.conditions(self.around.handle, &effects.changes, traceparent(&span).as_deref());
     }
+}
+
+/// What settings amount to: how it is judged, and who dials.
+fn means(config: &WatchConfig) -> Result<(TrackerConfig, Option<Box<dyn Watcher>>), String> {
+    let judging = TrackerConfig { dials: config.dials, ..config.tracker.resolve()? };
+    let watcher = config.dials.then(|| for_kind(config)).transpose()?;
+    Ok((judging, watcher))
 }
 
 /// What the session or the dial has to say next.

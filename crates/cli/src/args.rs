@@ -17,11 +17,14 @@ Examples:
   mooring status                                 the fleet in a few numbers
   mooring instances --worst                      the sickest first
   mooring explain chat/acct-1                    why is it so, and what comes next
+  mooring sessions chat                          its real sessions, the worst first
   mooring reconnect chat/acct-1 --reason \"stale\" --wait
+  mooring close chat/r1f --reason \"half open\"     one session; its peer connects anew
   mooring pause --group lab --for 30m --reason \"maintenance\"
   mooring events --follow
 
-Names: a full resource name (agents/a/gateways/g/instances/i), or its end where that is unambiguous (g, g/i, a/g/i).
+Names: a full resource name (agents/a/gateways/g/instances/i), or its end where that is unambiguous (g, g/i, a/g/i);
+so for sessions (r1f, g/r1f, a/g/r1f).
 
 Exit codes:
   0     well
@@ -61,9 +64,9 @@ pub(crate) struct Globals {
     /// Send the token over plain http to another machine, where everybody on the way can read it.
     #[arg(long, global = true)]
     pub(crate) insecure: bool,
-    /// How long one call may take.
-    #[arg(long, global = true, default_value = "10s", value_name = "DURATION")]
-    pub(crate) timeout: HumanDuration,
+    /// How long one call may take. Default: 10s, and 20s where agents are asked.
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub(crate) timeout: Option<HumanDuration>,
     /// How answers are shown: json is the proto3 mapping, the same as grpcurl's.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -133,7 +136,7 @@ mod tests {
         assert_eq!(cli.globals.output, Format::Json);
         assert_eq!(cli.globals.server, "http://example:1");
         assert_eq!(cli.globals.lang, Some(Lang::ZhCn));
-        assert_eq!(cli.globals.timeout, HumanDuration::from_secs(3));
+        assert_eq!(cli.globals.timeout, Some(HumanDuration::from_secs(3)));
     }
 
     #[test]
@@ -151,6 +154,19 @@ mod tests {
             "instances --limit 0",
             "orders cancel",
             "config check",
+            "sessions --sort loudest",
+            "sessions --closes --counts",
+            "sessions --watch --closes",
+            "sessions --every 5s",
+            "sessions --since 1h",
+            "sessions --limit 0",
+            "close --reason x",
+            "close r1",
+            "close r1 --all chat --reason x",
+            "close r1 --over 60s --reason x",
+            "drain --reason x",
+            "drain chat",
+            "resume chat",
         ] {
             let error = parse(wrong).err().unwrap_or_else(|| panic!("`{wrong}` was taken"));
             assert_eq!(error.exit_code(), i32::from(crate::failure::USAGE), "{wrong}");
@@ -171,6 +187,16 @@ mod tests {
             "orders 0192abcdef",
             "reconnect chat/acct-1 --reason stale --slowly --dry-run",
             "restart chat --reason stuck --yes --wait",
+            "sessions",
+            "sessions chat --sort rtt --limit 5 -o wide",
+            "sessions chat --watch --every 5s -o json",
+            "sessions chat/r1f --closes --since 1h",
+            "sessions --counts",
+            "close chat/r1f --reason stale --wait",
+            "close r1 r2 --reason stale --yes",
+            "close --all chat --over 60s --reason stale --dry-run",
+            "drain chat --over 5m --reason work --yes",
+            "resume chat --reason done",
             "pause --all --for 10m --reason storm",
             "pause --group lab --for 1h30m --reason work",
             "pause chat --for 10m --reason work",

@@ -14,6 +14,7 @@ mod context;
 mod failure;
 mod show;
 mod target;
+mod terminal;
 mod text;
 mod up;
 

@@ -2,7 +2,9 @@
 //!
 //! `chat`, `chat/acct-1` and `host-a/chat/acct-1` are looked up among what there is; a full name is taken as it stands,
 //! without asking. What is ambiguous is refused with the candidates: an order on the wrong gateway is worse than one
-//! more line of typing.
+//! more line of typing. Sessions live on the agents and are looked up otherwise: see [`session`].
+
+pub(crate) mod session;
 
 use mooring_core::id::{GatewayRef, InstanceRef, Target};
 use mooring_proto::v1::{ListGatewaysRequest, ListInstancesRequest};
@@ -18,8 +20,20 @@ const MAX_LISTED: usize = 10;
 pub(crate) enum Want {
     /// An instance; the name of a gateway that has just one stands for it.
     Instance,
+    /// A gateway.
+    Gateway,
     /// A gateway or an instance; a name that is both is the gateway's.
     Either,
+}
+
+impl Want {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Gateway => "gateway",
+            Self::Either => "gateway or instance",
+        }
+    }
 }
 
 /// Finds what is meant.
@@ -43,6 +57,14 @@ fn full(given: &str, want: Want) -> Outcome<Target> {
     match (want, &target) {
         (Want::Instance, Target::Gateway(gateway)) => Err(Failure::Usage(format!(
             "{given} is a gateway, and an instance is needed: {gateway}/instances/..., or the end of its name"
+        ))),
+        (Want::Gateway, Target::Instance(instance)) => Err(Failure::Usage(format!(
+            "{given} is an instance, and a gateway is needed: {}",
+            instance.gateway
+        ))),
+        (_, Target::Session(_)) => Err(Failure::Usage(format!(
+            "{given} is a session, and this needs a name of its {}; `mooring close` renews one session",
+            want.noun()
         ))),
         _ => Ok(target),
     }
@@ -122,13 +144,37 @@ fn choose(
     gateways: &[GatewayRef],
     instances: &[InstanceRef],
 ) -> Outcome<Target> {
+    match candidates(ids, want, gateways, instances).as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::Problem(format!(
+            "there is no {} `{given}`; `mooring instances` and `mooring gateways` show what there is",
+            want.noun()
+        ))),
+        several => Err(ambiguous(given, several)),
+    }
+}
+
+/// Refuses a name that fits several, and lists them.
+fn ambiguous(given: &str, several: &[impl std::fmt::Display]) -> Failure {
+    let mut listed: Vec<String> = several.iter().take(MAX_LISTED).map(|t| format!("  {t}")).collect();
+    if several.len() > MAX_LISTED {
+        listed.push(format!("  ... and {} more", several.len() - MAX_LISTED));
+    }
+    Failure::Usage(format!("`{given}` is ambiguous; it may be\n{}", listed.join("\n")))
+}
+
+/// Everything that a name may mean.
+fn candidates(ids: &[String], want: Want, gateways: &[GatewayRef], instances: &[InstanceRef]) -> Vec<Target> {
     let named: Vec<&GatewayRef> = gateways.iter().filter(|g| ends_with(&of_gateway(g), ids)).collect();
     let mut found: Vec<Target> = match want {
-        Want::Either => named.iter().map(|g| Target::Gateway((*g).clone())).collect(),
+        Want::Gateway | Want::Either => named.iter().map(|g| Target::Gateway((*g).clone())).collect(),
         Want::Instance => {
             instances.iter().filter(|i| named.contains(&&i.gateway)).cloned().map(Target::Instance).collect()
         }
     };
+    if want == Want::Gateway {
+        return found;
+    }
     // An instance on a gateway that is meant itself (`chat/chat` for `chat`) is no second candidate.
     let own = instances.iter().filter(|i| ends_with(&of_instance(i), ids) && !named.contains(&&i.gateway));
     found.extend(own.cloned().map(Target::Instance));
@@ -140,20 +186,7 @@ fn choose(
             found = exact;
         }
     }
-    match found.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(Failure::Problem(format!(
-            "there is no {} `{given}`; `mooring instances` and `mooring gateways` show what there is",
-            if want == Want::Instance { "instance" } else { "gateway or instance" }
-        ))),
-        several => {
-            let mut listed: Vec<String> = several.iter().take(MAX_LISTED).map(|t| format!("  {t}")).collect();
-            if several.len() > MAX_LISTED {
-                listed.push(format!("  ... and {} more", several.len() - MAX_LISTED));
-            }
-            Err(Failure::Usage(format!("`{given}` is ambiguous; it may be\n{}", listed.join("\n"))))
-        }
-    }
+    found
 }
 
 #[cfg(test)]
@@ -194,6 +227,8 @@ mod tests {
             ("b/feed", Want::Either, "agents/b/gateways/feed"),
             ("gateways/chat/instances/acct-1", Want::Instance, INSTANCES[0]),
             ("agents/x/gateways/y", Want::Either, "agents/x/gateways/y"),
+            ("agents/x/gateways/y", Want::Gateway, "agents/x/gateways/y"),
+            ("lone", Want::Gateway, "agents/b/gateways/lone"),
             ("agents/x/gateways/y/instances/z", Want::Instance, "agents/x/gateways/y/instances/z"),
         ] {
             assert_eq!(found(given, want).as_deref(), Ok(name), "{given} {want:?}");
@@ -212,6 +247,7 @@ mod tests {
         let error = found("chat", Want::Instance).unwrap_err();
         assert!(error.contains(INSTANCES[0]) && error.contains(INSTANCES[1]), "{error}");
         assert!(found("feed", Want::Instance).is_err());
+        assert!(found("feed", Want::Gateway).is_err());
     }
 
     #[test]
@@ -219,6 +255,14 @@ mod tests {
         assert!(
             found("nothing", Want::Either).unwrap_err().contains("there is no gateway or instance `nothing`")
         );
+        // A gateway is needed: neither an instance, however unambiguous, nor a session will do.
+        assert!(found("only", Want::Gateway).unwrap_err().contains("there is no gateway `only`"));
+        assert!(
+            found(INSTANCES[0], Want::Gateway).unwrap_err().contains("is needed: agents/a/gateways/chat")
+        );
+        for want in [Want::Instance, Want::Gateway, Want::Either] {
+            assert!(found("agents/a/gateways/chat/sessions/r1", want).unwrap_err().contains("is a session"));
+        }
         for wrong in ["", "a/b/c/d", "UPPER", "a//b", "agents/x", "agents/x/gateways/y"] {
             assert!(found(wrong, Want::Instance).is_err(), "`{wrong}` was taken");
         }

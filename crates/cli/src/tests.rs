@@ -1,6 +1,7 @@
 //! What the tests of this crate share: a moment, a look, and a few resources.
 
 mod server;
+pub(crate) mod sessions;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -87,6 +87,37 @@ texts! {
     ColStorm = "STORM BRAKE", "风暴制动";
     ColVerify = "VERIFY", "验证期限";
     ColSource = "SOURCE", "来源";
+    ColWatch = "WATCH", "监视方式";
+    // sessions
+    ColSession = "SESSION", "会话";
+    ColGateway = "GATEWAY", "网关";
+    ColOpenFor = "AGE", "时长";
+    ColSilent = "SILENT", "静默";
+    ColRtt = "RTT", "往返";
+    ColWrong = "WRONG", "问题";
+    ColPeer = "PEER", "对端";
+    ColReceived = "RECEIVED", "已接收";
+    ColSent = "SENT", "已发送";
+    ColRetransmits = "RETRANSMITS", "重传";
+    ColProtocol = "PROTOCOL", "协议";
+    ColEndedBy = "ENDED BY", "结束方";
+    ColCode = "CODE", "代码";
+    ColOpen = "OPEN", "打开";
+    ColOpened = "OPENED", "累计打开";
+    ColClosed = "CLOSED", "累计结束";
+    ColFaults = "CLOSED BY FAULT", "按原因结束";
+    ColTold = "TOLD", "上报于";
+    NoAnswer = "did not answer", "没有应答";
+    NotEverything = "what is shown is not everything", "以上并非全部";
+    Wrong = "wrong", "问题";
+    NothingWrong = "nothing is wrong with it", "未发现问题";
+    MayHaveEnded = "it may have ended; this shows how", "会话可能已结束，可用以下命令查看原因";
+    Sessions = "sessions", "会话";
+    AskClose = "Close them?", "确定关闭这些会话？";
+    AskDrain = "Drain it?", "确定排空该网关？";
+    SpreadOver = "over", "分散于";
+    ProvenByAgent = "the agent itself looks whether it took effect", "由代理自行确认是否生效";
+    QuitWatch = "q quits", "q 退出";
     // status
     Agents = "agents", "代理";
     Gateways = "gateways", "网关";
@@ -180,6 +211,10 @@ pub(crate) fn action(action: OrderAction, lang: Lang) -> &'static str {
         OrderAction::ReconnectSlowly => ("reconnect slowly", "缓慢重连"),
         OrderAction::RestartInstance => ("restart instance", "重启实例"),
         OrderAction::RestartGateway => ("restart gateway", "重启网关"),
+        OrderAction::CloseSession => ("close session", "关闭会话"),
+        OrderAction::CloseSessions => ("close sessions", "关闭全部会话"),
+        OrderAction::Drain => ("drain", "排空"),
+        OrderAction::Resume => ("resume", "恢复接入"),
     };
     either(lang, en, zh)
 }

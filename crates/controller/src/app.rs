@@ -29,14 +29,15 @@ use crate::config::ControllerConfig;
 use crate::database::{Database, now};
 use crate::fleet::Fleet;
 use crate::journal::journal;
-use crate::link::{Context, Link, LinkConfig, Sessions};
+use crate::link::{Context, Link, LinkConfig, PATIENCE, Sessions};
 use crate::metrics::Metrics;
 use crate::orders::{Clerk, Parts, Warmup, desk};
 use crate::policies::{self, Policies, PolicyFile};
 use crate::sweeper::Sweeper;
 
-/// Largest message taken from an agent: a full report of 16,384 rows with words stays below it.
-const MAX_REPORT: usize = 4 << 20;
+/// Largest message taken from an agent: a full report of 16,384 rows with words stays below it, and so does an answer with
+/// a thousand sessions.
+pub(crate) const MAX_REPORT: usize = 4 << 20;
 /// How often certificates and token files are looked at.
 const RELOAD_POLL: Duration = Duration::from_secs(30);
 /// The name of the database in a private Postgres.
@@ -153,7 +154,7 @@ pub async fn start(
     fleet.load(record, now());
     metrics.observe(&fleet, &database);
     let warmup = Warmup::begin(&fleet, config.agents.beat.get(), now());
-    let sessions = Sessions::default();
+    let sessions = Sessions::new(metrics.clone(), PATIENCE);
     let (journal, writer) = journal();
     let (desk, slips) = desk();
 
@@ -177,7 +178,11 @@ pub async fn start(
         database: database.clone(),
         fleet: fleet.clone(),
         grace: config.agents.grace.get(),
-        retention: Retention { events: config.retention.events.get(), orders: config.retention.orders.get() },
+        retention: Retention {
+            events: config.retention.events.get(),
+            orders: config.retention.orders.get(),
+            closes: config.retention.session_closes.get(),
+        },
     };
     handle.spawn(Stage::Work, Kind::Critical, "sweeper", move |t| sweeper.run(t));
     if let Some(path) = config.policy_file.clone() {
@@ -217,6 +222,7 @@ pub async fn start(
         store: Arc::clone(&store),
         database: database.clone(),
         fleet: fleet.clone(),
+        sessions,
         desk,
         policies,
         warmup,

@@ -165,11 +165,17 @@ pub struct RetentionConfig {
     pub events: HumanDuration,
     /// Orders that are over.
     pub orders: HumanDuration,
+    /// Ends of sessions. Whatever this says, no gateway keeps more than its newest 1,000.
+    pub session_closes: HumanDuration,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { events: HumanDuration::from_secs(14 * 86_400), orders: HumanDuration::from_secs(90 * 86_400) }
+        Self {
+            events: HumanDuration::from_secs(14 * 86_400),
+            orders: HumanDuration::from_secs(90 * 86_400),
+            session_closes: HumanDuration::from_secs(14 * 86_400),
+        }
     }
 }
 

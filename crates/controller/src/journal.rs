@@ -114,6 +114,8 @@ fn rows(delta: &Delta) -> usize {
         + c.instances.len()
         + c.conditions.len()
         + c.instances_gone.len()
+        + c.session_counts.len()
+        + c.session_closes.len()
         + delta.events.len()
 }
 

@@ -25,6 +25,9 @@ pub struct Metrics {
     duration: Histogram<f64>,
     streams_closed: Counter<u64>,
     refused_reports: Counter<u64>,
+    questions: Counter<u64>,
+    question_duration: Histogram<f64>,
+    ignored_answers: Counter<u64>,
 }
 
 /// Why a stream ended; closed.
@@ -93,6 +96,20 @@ impl Default for Metrics {
                 .u64_counter("mooring.agent.report.refused")
                 .with_description("Reports refused as malformed or over a limit")
                 .build(),
+            questions: meter
+                .u64_counter("mooring.session.question.count")
+                .with_description("Questions about sessions put to agents, by what came of them")
+                .build(),
+            question_duration: meter
+                .f64_histogram("mooring.session.question.duration")
+                .with_unit("s")
+                .with_description("From asking an agent about sessions to its answer")
+                .with_boundaries(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0])
+                .build(),
+            ignored_answers: meter
+                .u64_counter("mooring.session.answer.ignored")
+                .with_description("Answers about sessions that nobody waited for (any more)")
+                .build(),
             meter,
         }
     }
@@ -136,6 +153,18 @@ impl Metrics {
     /// A report was refused.
     pub fn report_refused(&self) {
         self.refused_reports.add(1, &[]);
+    }
+
+    /// A question about sessions came to an end.
+    pub fn question(&self, outcome: &'static str, took: Duration) {
+        let attributes = [KeyValue::new("outcome", outcome)];
+        self.questions.add(1, &attributes);
+        self.question_duration.record(took.as_secs_f64(), &attributes);
+    }
+
+    /// An answer came that nobody waits for.
+    pub fn answer_ignored(&self) {
+        self.ignored_answers.add(1, &[]);
     }
 
     /// Registers what is read at each collection. Callbacks take a read lock for as long as a count takes and never

@@ -17,8 +17,9 @@ use crate::link::agent_event;
 const TICK: Duration = Duration::from_millis(500);
 /// How often times last seen are stored: coarse on purpose, one statement for all.
 const TOUCH: Duration = Duration::from_secs(30);
-/// How often old history is dropped.
-const PRUNE: Duration = Duration::from_secs(3_600);
+/// How often old history is dropped: so often that a gateway whose sessions end by the hundred a second does not pile
+/// them up for an hour.
+const PRUNE: Duration = Duration::from_secs(600);
 
 /// What the sweeper works with.
 pub struct Sweeper {
@@ -60,7 +61,7 @@ impl Sweeper {
                     Ok(0) => {}
                     Ok(rows) => tracing::info!(rows, "old history was dropped"),
                     Err(e) => {
-                        tracing::warn!(error = %e, "old history could not be dropped; tried again in an hour")
+                        tracing::warn!(error = %e, "old history could not be dropped; tried again in ten minutes")
                     }
                 }
             }

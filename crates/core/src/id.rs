@@ -141,6 +141,11 @@ name!(
     /// A policy's id.
     PolicyId
 );
+name!(
+    /// A session's id, unique on its gateway for as long as the agent's process lives. The watcher that sees the session
+    /// makes it up, with a letter of its own in front: `c` canary, `r` relay, `k` kernel, `p` report.
+    SessionId
+);
 
 /// A gateway in the fleet: `agents/{agent}/gateways/{gateway}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,6 +161,12 @@ impl GatewayRef {
     #[must_use]
     pub fn instance(&self, instance: InstanceId) -> InstanceRef {
         InstanceRef { gateway: self.clone(), instance }
+    }
+
+    /// The session of this gateway with the given id.
+    #[must_use]
+    pub fn session(&self, session: SessionId) -> SessionRef {
+        SessionRef { gateway: self.clone(), session }
     }
 }
 
@@ -210,6 +221,39 @@ impl FromStr for InstanceRef {
     }
 }
 
+/// A session in the fleet: `agents/{agent}/gateways/{gateway}/sessions/{session}`. Under the gateway, not under an
+/// instance: who watches from outside does not always know whose session it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionRef {
+    /// The gateway it goes to or comes from.
+    pub gateway: GatewayRef,
+    /// Its id on that gateway.
+    pub session: SessionId,
+}
+
+impl fmt::Display for SessionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/sessions/{}", self.gateway, self.session)
+    }
+}
+
+impl FromStr for SessionRef {
+    type Err = NameError;
+    fn from_str(s: &str) -> Result<Self, NameError> {
+        let parts: Vec<&str> = s.split('/').collect();
+        match parts.as_slice() {
+            ["agents", a, "gateways", g, "sessions", i] => Ok(Self {
+                gateway: GatewayRef { agent: AgentId::new(a)?, gateway: GatewayId::new(g)? },
+                session: SessionId::new(i)?,
+            }),
+            _ => Err(NameError::BadResource {
+                given: clip(s),
+                expected: "agents/{agent}/gateways/{gateway}/sessions/{session}",
+            }),
+        }
+    }
+}
+
 /// What an order is aimed at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
@@ -217,6 +261,8 @@ pub enum Target {
     Gateway(GatewayRef),
     /// One instance.
     Instance(InstanceRef),
+    /// One session.
+    Session(SessionRef),
 }
 
 impl Target {
@@ -226,6 +272,7 @@ impl Target {
         match self {
             Self::Gateway(g) => g,
             Self::Instance(i) => &i.gateway,
+            Self::Session(s) => &s.gateway,
         }
     }
 
@@ -233,8 +280,17 @@ impl Target {
     #[must_use]
     pub fn instance(&self) -> Option<&InstanceRef> {
         match self {
-            Self::Gateway(_) => None,
+            Self::Gateway(_) | Self::Session(_) => None,
             Self::Instance(i) => Some(i),
+        }
+    }
+
+    /// The session aimed at, if it is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionRef> {
+        match self {
+            Self::Session(s) => Some(s),
+            Self::Gateway(_) | Self::Instance(_) => None,
         }
     }
 }
@@ -244,6 +300,7 @@ impl fmt::Display for Target {
         match self {
             Self::Gateway(g) => g.fmt(f),
             Self::Instance(i) => i.fmt(f),
+            Self::Session(s) => s.fmt(f),
         }
     }
 }
@@ -254,11 +311,14 @@ impl FromStr for Target {
         if let Ok(i) = s.parse() {
             return Ok(Self::Instance(i));
         }
+        if let Ok(session) = s.parse() {
+            return Ok(Self::Session(session));
+        }
         match s.parse() {
             Ok(g) => Ok(Self::Gateway(g)),
             Err(NameError::BadResource { given, .. }) => Err(NameError::BadResource {
                 given,
-                expected: "agents/{agent}/gateways/{gateway}[/instances/{instance}]",
+                expected: "agents/{agent}/gateways/{gateway}[/instances/{instance} or /sessions/{session}]",
             }),
             Err(e) => Err(e),
         }
@@ -310,7 +370,11 @@ mod tests {
 
     #[test]
     fn resource_names_round_trip() {
-        for text in ["agents/h1/gateways/chat", "agents/h1/gateways/chat/instances/a.1"] {
+        for text in [
+            "agents/h1/gateways/chat",
+            "agents/h1/gateways/chat/instances/a.1",
+            "agents/h1/gateways/chat/sessions/r1f",
+        ] {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.to_string(), text);
         }

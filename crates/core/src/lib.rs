@@ -4,8 +4,8 @@
 //! side effects are returned as data. That is what makes the decisions testable by properties, recorded traces and a
 //! simulation, and it is checked: `cargo xtask direction` refuses such a dependency.
 //!
-//! Where things are: [`id`], [`time`], [`limits`], [`kind`] are the vocabulary; [`observation`] and [`handshake`] are what
-//! watchers see; [`classify`], [`detector`], [`tracker`] turn that into [`condition`]s with a [`cause`], and [`phase`] sums
+//! Where things are: [`id`], [`time`], [`limits`], [`kind`] are the vocabulary; [`observation`], [`handshake`] and [`session`] are
+//! what watchers see; [`classify`], [`detector`], [`tracker`] turn that into [`condition`]s with a [`cause`], and [`phase`] sums
 //! them up; [`policy`], [`planner`], [`gate`] and [`order`] decide what is done about it.
 
 pub mod backoff;
@@ -23,5 +23,6 @@ pub mod order;
 pub mod phase;
 pub mod planner;
 pub mod policy;
+pub mod session;
 pub mod time;
 pub mod tracker;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use crate::cause::Cause;
+use crate::condition::{ConditionKind, Evidence, Status};
 use crate::handshake::HandshakeReport;
 use crate::id::Incarnation;
+use crate::session::Source;
 
 /// One thing seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +56,30 @@ pub enum Observation {
     DisturbanceBegan,
     /// And has ended.
     DisturbanceEnded,
+    /// What a watcher that opens no session of its own makes of the real ones.
+    Claim(Claim),
+    /// That watcher is gone (it was taken out of the configuration, or cannot see any more): its claims are no more.
+    Withdrawn(Source),
+}
+
+/// What one watcher says of one condition, from the sessions it sees. A claim stands until the same source makes another
+/// one of the same condition, or withdraws.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Who says so.
+    pub source: Source,
+    /// Of which condition.
+    pub kind: ConditionKind,
+    /// What it is. Unknown: this source cannot tell (any more).
+    pub status: Status,
+    /// Why it is not True.
+    pub cause: Option<Cause>,
+    /// In words, with the numbers of the case.
+    pub message: String,
+    /// The facts.
+    pub evidence: Evidence,
+    /// How old the newest fact behind it is. A claim of health from before an order began proves nothing afterwards.
+    pub age: Duration,
 }
 
 /// How a session ended (RFC 6455 §7.1.5–7.1.6).

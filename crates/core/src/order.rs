@@ -83,20 +83,67 @@ named! {
         RestartInstance = 3, "restart_instance";
         /// Restart the gateway's process: every instance of it is interrupted.
         RestartGateway = 4, "restart_gateway";
+        /// Close one session properly; the peer's own logic opens the next one.
+        CloseSession = 5, "close_session";
+        /// Close all sessions of an instance or a gateway, spread over the order's window.
+        CloseSessions = 6, "close_sessions";
+        /// The same to a whole gateway, and let no new session in until it is resumed.
+        Drain = 7, "drain";
+        /// End a drain.
+        Resume = 8, "resume";
     }
+}
+
+/// What an action can be aimed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aim {
+    /// A gateway.
+    pub gateway: bool,
+    /// An instance.
+    pub instance: bool,
+    /// A session.
+    pub session: bool,
 }
 
 impl Action {
     /// Whether it interrupts more than the watcher's own session: such orders stop in a storm and while warming up.
     #[must_use]
     pub fn destructive(self) -> bool {
+        match self {
+            Self::RestartInstance | Self::RestartGateway | Self::CloseSessions | Self::Drain => true,
+            Self::Reconnect | Self::ReconnectSlowly | Self::CloseSession | Self::Resume => false,
+        }
+    }
+
+    /// Whether it counts against the budget of restarts.
+    #[must_use]
+    pub fn restarts(self) -> bool {
         matches!(self, Self::RestartInstance | Self::RestartGateway)
     }
 
-    /// Whether it is aimed at a gateway rather than at an instance.
+    /// What it can be aimed at.
+    #[must_use]
+    pub fn aim(self) -> Aim {
+        let (gateway, instance, session) = match self {
+            Self::Reconnect | Self::ReconnectSlowly | Self::RestartInstance => (false, true, false),
+            Self::RestartGateway | Self::Drain | Self::Resume => (true, false, false),
+            Self::CloseSession => (false, false, true),
+            Self::CloseSessions => (true, true, false),
+        };
+        Aim { gateway, instance, session }
+    }
+
+    /// Whether it is aimed at a gateway and nothing less.
     #[must_use]
     pub fn on_gateway(self) -> bool {
-        self == Self::RestartGateway
+        matches!(self.aim(), Aim { gateway: true, instance: false, session: false })
+    }
+
+    /// Whether the receipt of its execution proves it, because the executor itself looks whether it took effect (the
+    /// session is gone). The others are proven by a condition that is seen afterwards.
+    #[must_use]
+    pub fn proven_by_receipt(self) -> bool {
+        matches!(self, Self::CloseSession | Self::CloseSessions | Self::Drain | Self::Resume)
     }
 }
 
@@ -201,8 +248,10 @@ pub struct Proposal {
     pub cause: Option<Cause>,
     /// In words: evidence for the planner's, the operator's own for theirs.
     pub reason: String,
-    /// Which condition must be True afterwards.
+    /// Which condition must be True afterwards; of no meaning where [`Action::proven_by_receipt`].
     pub expect: ConditionKind,
+    /// Over how much time sessions are closed; `None`: as the agent is configured.
+    pub spread: Option<Duration>,
     /// Which run of the process is meant, where that is known.
     pub incarnation: Option<Incarnation>,
     /// The operator's idempotency key (AIP-155).

@@ -77,6 +77,12 @@ pub struct Abilities {
     pub restart_instance: bool,
     /// The gateway's process can be restarted.
     pub restart_gateway: bool,
+    /// A single real session can be closed.
+    pub close_session: bool,
+    /// All real sessions of an instance or of the gateway can be closed, spread over a window.
+    pub close_sessions: bool,
+    /// New sessions can be kept out while the old ones are closed.
+    pub drain: bool,
 }
 
 impl Abilities {
@@ -87,18 +93,38 @@ impl Abilities {
             Action::Reconnect | Action::ReconnectSlowly => self.reconnect,
             Action::RestartInstance => self.restart_instance,
             Action::RestartGateway => self.restart_gateway,
+            Action::CloseSession => self.close_session,
+            Action::CloseSessions => self.close_sessions,
+            Action::Drain | Action::Resume => self.drain,
         }
     }
 
-    /// As bits, for the wire and the database: 1 reconnect, 2 restart instance, 4 restart gateway.
+    /// As bits, for the wire and the database: 1 reconnect, 2 restart instance, 4 restart gateway, 8 close a session,
+    /// 16 close sessions, 32 drain.
     #[must_use]
     pub fn bits(self) -> u8 {
-        u8::from(self.reconnect) | u8::from(self.restart_instance) << 1 | u8::from(self.restart_gateway) << 2
+        let flags = [
+            self.reconnect,
+            self.restart_instance,
+            self.restart_gateway,
+            self.close_session,
+            self.close_sessions,
+            self.drain,
+        ];
+        flags.iter().enumerate().fold(0, |bits, (i, flag)| bits | u8::from(*flag) << i)
     }
 
     /// From bits; unknown bits are ignored.
     #[must_use]
     pub fn from_bits(bits: u8) -> Self {
-        Self { reconnect: bits & 1 != 0, restart_instance: bits & 2 != 0, restart_gateway: bits & 4 != 0 }
+        let flag = |i: u8| bits & (1 << i) != 0;
+        Self {
+            reconnect: flag(0),
+            restart_instance: flag(1),
+            restart_gateway: flag(2),
+            close_session: flag(3),
+            close_sessions: flag(4),
+            drain: flag(5),
+        }
     }
 }

@@ -34,6 +34,7 @@ fn proposal(action: Action, origin: Origin) -> Proposal {
         cause: Some(Cause::SessionLost),
         reason: "test".to_owned(),
         expect: ConditionKind::Reachable,
+        spread: None,
         incarnation: None,
         request_id: None,
         traceparent: None,

@@ -34,6 +34,7 @@ fn order(origin: Origin) -> Order {
         cause: Some(Cause::ConnectionRefused),
         reason: "test".to_owned(),
         expect: ConditionKind::Reachable,
+        spread: None,
         incarnation: None,
         request_id: None,
         traceparent: None,

@@ -222,3 +222,16 @@ fn time_moves_a_session_on() {
         assert!(fx.dial_at.is_some());
     }
 }
+
+#[test]
+fn a_session_that_is_proven_and_found_silent_in_one_step_is_a_fall() {
+    let mut m = Machine::into(State::Proving);
+    // We slept through the time of its proof, and what it promised is long overdue: both are judged a moment later.
+    m.now = m.now.after(Duration::from_secs(600));
+    let interval = Duration::from_secs(5);
+    m.step(Event::Observed(Observation::Promise { interval, timeout: interval }));
+    assert_eq!((m.reachable(), m.beating()), (Status::Unknown, Status::Unknown));
+    let fx = m.pass(239);
+    assert_eq!((m.reachable(), m.beating()), (Status::True, Status::False));
+    assert_eq!(fx.wake_at, Some(m.now.after(Duration::from_secs(300))), "calm is counted from the fall");
+}

@@ -1,4 +1,4 @@
-//! Proto3 JSON of any of our messages, exactly as `grpcurl` prints it: one mapping, taken from the descriptors.
+//! Proto3 JSON of any of our messages, exactly as `grpcurl` prints and takes it: one mapping, taken from the descriptors.
 
 use std::sync::LazyLock;
 
@@ -7,6 +7,27 @@ use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
 static POOL: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(crate::FILE_DESCRIPTOR_SET).ok());
+
+/// Why JSON is not one of our messages: what is wrong with it, and where. Safe to send back.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotMessage(String);
+
+/// A message from its proto3 JSON. Unknown fields are refused: they are typing errors. `name` is its full name.
+///
+/// # Errors
+/// When the text is not JSON, or not of that message, or the name is not one of our messages.
+pub fn from_json<M: Message + Default>(name: &str, json: &[u8]) -> Result<M, NotMessage> {
+    let descriptor = POOL
+        .as_ref()
+        .and_then(|pool| pool.get_message_by_name(name))
+        .ok_or_else(|| NotMessage(format!("there is no message {name}")))?;
+    let mut text = serde_json::Deserializer::from_slice(json);
+    let dynamic =
+        DynamicMessage::deserialize(descriptor, &mut text).map_err(|e| NotMessage(e.to_string()))?;
+    text.end().map_err(|e| NotMessage(e.to_string()))?;
+    dynamic.transcode_to().map_err(|e| NotMessage(e.to_string()))
+}
 
 /// Why a message has no JSON form.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +72,28 @@ mod tests {
             "name": "orders/x", "state": "ORDER_STATE_FAILED", "fence": "7", "createTime": "1970-01-01T00:00:00Z"
         });
         assert_eq!(json, want);
+    }
+
+    #[test]
+    fn both_ways_and_typing_errors_are_named() {
+        use crate::report_v1::{Event, event::What};
+        let text = br#"{"instance":"a","ago":"1.500s","closed":{"code":428,"closeCode":1006}}"#;
+        let event: Event = from_json("mooring.report.v1.Event", text).unwrap();
+        assert!(
+            matches!(&event.what, Some(What::Closed(c)) if c.code == Some(428) && c.close_code == Some(1006))
+        );
+        let again = to_json("mooring.report.v1.Event", &event).unwrap();
+        assert_eq!(again, serde_json::from_slice::<serde_json::Value>(text).unwrap());
+        for (bad, says) in [
+            (r#"{"instnce":"a"}"#, "instnce"),
+            (r#"{"ago":5}"#, "invalid type"),
+            (r#"{"instance":"a"} x"#, "trailing"),
+            (r#"{"open":{},"closed":{}}"#, "oneof"),
+            ("", "EOF"),
+        ] {
+            let why = from_json::<Event>("mooring.report.v1.Event", bad.as_bytes()).unwrap_err().to_string();
+            assert!(why.contains(says), "{bad}: {why}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod json;
 pub mod link;
 pub mod operator;
+pub mod sessions;
 mod wkt;
 
 pub use wkt::{duration, duration_from, timestamp, timestamp_from};
@@ -22,6 +23,18 @@ pub mod agent_v1 {
         reason = "generated code; its documentation is that of the protos"
     )]
     tonic::include_proto!("mooring.agent.v1");
+}
+
+/// `mooring.report.v1`: what a gateway says of itself, and the orders it takes.
+pub mod report_v1 {
+    #![allow(
+        missing_docs,
+        clippy::allow_attributes,
+        clippy::all,
+        clippy::clone_on_ref_ptr,
+        reason = "generated code; its documentation is that of the protos"
+    )]
+    tonic::include_proto!("mooring.report.v1");
 }
 
 /// `mooring.v1`: the operator API.

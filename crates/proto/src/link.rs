@@ -16,6 +16,7 @@ use mooring_core::limits::{
 };
 use mooring_core::order::{Action, Receipt, Stage};
 use mooring_core::planner::Abilities;
+use mooring_core::session::Source;
 use mooring_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -41,6 +42,8 @@ pub struct GatewayDecl {
     pub abilities: Abilities,
     /// The current run of its process.
     pub incarnation: Option<Incarnation>,
+    /// How it is watched; ways that are not known to this version are left out.
+    pub watch: Vec<Source>,
 }
 
 impl GatewayDecl {
@@ -56,6 +59,7 @@ impl GatewayDecl {
             labels: self.labels.clone(),
             abilities: u32::from(self.abilities.bits()),
             incarnation: self.incarnation.map_or(0, |i| i.0),
+            watch: self.watch.iter().map(|source| source.name().to_owned()).collect(),
         }
     }
 
@@ -86,6 +90,7 @@ impl GatewayDecl {
             labels: g.labels.into_iter().map(|(k, v)| (printable(&k), printable(&v))).collect(),
             abilities: Abilities::from_bits(u8::try_from(g.abilities & 0xff).unwrap_or(0)),
             incarnation: (g.incarnation != 0).then_some(Incarnation(g.incarnation)),
+            watch: g.watch.iter().take(Source::ALL.len()).filter_map(|name| name.parse().ok()).collect(),
         })
     }
 }
@@ -244,6 +249,8 @@ pub struct OrderMessage {
     pub delay: Duration,
     /// For the execution.
     pub time_limit: Duration,
+    /// Over how much time sessions are closed; `None`: as the agent is configured.
+    pub spread: Option<Duration>,
     /// Why.
     pub reason: String,
     /// Trace context of the decision.
@@ -262,6 +269,10 @@ impl OrderMessage {
                 Action::ReconnectSlowly => pb::Action::ReconnectSlowly,
                 Action::RestartInstance => pb::Action::RestartInstance,
                 Action::RestartGateway => pb::Action::RestartGateway,
+                Action::CloseSession => pb::Action::CloseSession,
+                Action::CloseSessions => pb::Action::CloseSessions,
+                Action::Drain => pb::Action::Drain,
+                Action::Resume => pb::Action::Resume,
             }
             .into(),
             fence: self.fence.0,
@@ -271,6 +282,7 @@ impl OrderMessage {
             time_limit: Some(duration(self.time_limit)),
             reason: self.reason.clone(),
             traceparent: self.traceparent.clone().unwrap_or_default(),
+            spread: self.spread.map(duration),
         }
     }
 
@@ -286,6 +298,10 @@ impl OrderMessage {
             pb::Action::ReconnectSlowly => Action::ReconnectSlowly,
             pb::Action::RestartInstance => Action::RestartInstance,
             pb::Action::RestartGateway => Action::RestartGateway,
+            pb::Action::CloseSession => Action::CloseSession,
+            pb::Action::CloseSessions => Action::CloseSessions,
+            pb::Action::Drain => Action::Drain,
+            pb::Action::Resume => Action::Resume,
             pb::Action::Unspecified => {
                 return Err(Invalid::new(
                     field("action"),
@@ -306,6 +322,7 @@ impl OrderMessage {
             valid_for: time("valid_for", &o.valid_for)?,
             delay: time("delay", &o.delay)?,
             time_limit: time("time_limit", &o.time_limit)?,
+            spread: o.spread.as_ref().map(|_| time("spread", &o.spread)).transpose()?,
             reason: clip(&o.reason, mooring_core::limits::MAX_REASON),
             traceparent: traceparent(&o.traceparent),
         })
@@ -466,6 +483,7 @@ mod tests {
             valid_for: Duration::from_secs(60),
             delay: Duration::ZERO,
             time_limit: Duration::from_secs(5),
+            spread: Some(Duration::from_secs(90)),
             reason: "because".to_owned(),
             traceparent: None,
         };

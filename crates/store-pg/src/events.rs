@@ -27,6 +27,13 @@ const ROWS: usize = 10_000;
 const PRUNED_AT_ONCE: i64 = 10_000;
 const PRUNE_ROUNDS: usize = 20;
 
+/// What is older goes.
+struct Oldest {
+    event: OffsetDateTime,
+    order: OffsetDateTime,
+    close: OffsetDateTime,
+}
+
 struct Row {
     number: i64,
     at: OffsetDateTime,
@@ -186,11 +193,15 @@ impl EventStore for PgStore {
 
     #[tracing::instrument(name = "db.events.prune", skip_all)]
     async fn prune(&self, now: Timestamp, keep: Retention) -> Result<u64, StoreError> {
-        let (oldest, oldest_order) = (time(now.before(keep.events)), time(now.before(keep.orders)));
-        let mut gone = 0;
+        let oldest = Oldest {
+            event: time(now.before(keep.events)),
+            order: time(now.before(keep.orders)),
+            close: time(now.before(keep.closes)),
+        };
+        let mut gone = self.prune_surplus_closes(PRUNED_AT_ONCE).await?;
         // Short transactions, each within the time of a call: nobody waits for a clean-up.
         for _ in 0..PRUNE_ROUNDS {
-            let round = self.once(self.prune_round(oldest, oldest_order)).await?;
+            let round = self.once(self.prune_round(&oldest)).await?;
             gone += round.0;
             if !round.1 {
                 break;
@@ -211,14 +222,10 @@ impl EventStore for PgStore {
 
 impl PgStore {
     /// One round: how many rows went, and whether there may be more.
-    async fn prune_round(
-        &self,
-        oldest: OffsetDateTime,
-        oldest_order: OffsetDateTime,
-    ) -> Result<(u64, bool), Fault> {
+    async fn prune_round(&self, oldest: &Oldest) -> Result<(u64, bool), Fault> {
         let events = sqlx::query!(
             "DELETE FROM events WHERE number IN (SELECT number FROM events WHERE at < $1 LIMIT $2)",
-            oldest,
+            oldest.event,
             PRUNED_AT_ONCE,
         )
         .execute(&self.pool)
@@ -226,21 +233,31 @@ impl PgStore {
         .rows_affected();
         let orders = sqlx::query!(
             "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE state >= 10 AND ended_at < $1 LIMIT $2)",
-            oldest_order,
+            oldest.order,
             PRUNED_AT_ONCE,
         )
         .execute(&self.pool)
         .await?
         .rows_affected();
-        let refusals = sqlx::query!("DELETE FROM refusals WHERE last_at < $1", oldest)
+        let refusals = sqlx::query!("DELETE FROM refusals WHERE last_at < $1", oldest.event)
             .execute(&self.pool)
             .await?
             .rows_affected();
-        let pauses = sqlx::query!("DELETE FROM pauses WHERE until < $1", oldest)
+        let pauses = sqlx::query!("DELETE FROM pauses WHERE until < $1", oldest.event)
             .execute(&self.pool)
             .await?
             .rows_affected();
+        let closes = sqlx::query!(
+            "DELETE FROM session_closes
+             WHERE number IN (SELECT number FROM session_closes WHERE at < $1 LIMIT $2)",
+            oldest.close,
+            PRUNED_AT_ONCE,
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
         let full = PRUNED_AT_ONCE.unsigned_abs();
-        Ok((events + orders + refusals + pauses, events == full || orders == full))
+        let more = [events, orders, closes].contains(&full);
+        Ok((events + orders + refusals + pauses + closes, more))
     }
 }

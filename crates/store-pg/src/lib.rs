@@ -46,6 +46,7 @@ mod orders;
 mod pauses;
 mod policies;
 pub mod private;
+mod sessions;
 
 pub use listen::Hint;
 pub use open::{OpenError, PoolSettings, parse_url};

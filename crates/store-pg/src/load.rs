@@ -7,13 +7,14 @@ use futures_util::TryStreamExt;
 use mooring_core::condition::{Condition, ConditionKind, Status};
 use mooring_core::id::{AgentId, GatewayId, GatewayRef, Incarnation, InstanceId, InstanceRef, PolicyId};
 use mooring_core::planner::Abilities;
+use mooring_core::session::Source;
 use mooring_store::{FleetRecord, GatewayRecord, InstanceRecord, StoreError};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::convert::{cause, known, pairs, small, timestamp};
 use crate::errors::Fault;
-use crate::{PgStore, agents, cases, orders};
+use crate::{PgStore, agents, cases, orders, sessions};
 
 /// A million instances with five conditions each take about ten seconds; a call's usual bounds are too short for it.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -47,6 +48,7 @@ async fn fleet(tx: &mut PgConnection) -> Result<FleetRecord, Fault> {
         gateways: gateways.into_values().collect(),
         instances: instances.into_values().collect(),
         conditions,
+        session_counts: sessions::all_counts(&mut *tx).await?,
         live_orders: orders::live(&mut *tx).await?,
         cases: cases::all(&mut *tx).await?,
     })
@@ -54,7 +56,7 @@ async fn fleet(tx: &mut PgConnection) -> Result<FleetRecord, Fault> {
 
 async fn gateways(tx: &mut PgConnection) -> Result<HashMap<Uuid, GatewayRecord>, Fault> {
     let mut rows = sqlx::query!(
-        "SELECT key, agent, id, handle, kind, address, grp, labels, abilities, incarnation FROM gateways"
+        "SELECT key, agent, id, handle, kind, address, grp, labels, abilities, incarnation, watch FROM gateways"
     )
     .fetch(tx);
     let mut gateways = HashMap::new();
@@ -75,6 +77,7 @@ async fn gateways(tx: &mut PgConnection) -> Result<HashMap<Uuid, GatewayRecord>,
             labels,
             abilities: Abilities::from_bits(u8::try_from(row.abilities).unwrap_or(0)),
             incarnation: row.incarnation.map(|i| Incarnation(i.cast_unsigned())),
+            watch: watch(row.watch),
         };
         gateways.insert(row.key, record);
     }
@@ -136,4 +139,18 @@ pub(crate) fn status(table: &str, code: i16) -> Result<Status, Fault> {
 /// A condition's code.
 pub(crate) fn condition_code(kind: ConditionKind) -> i16 {
     i16::try_from(kind.index()).unwrap_or(0)
+}
+
+/// How a gateway is watched, as bits: 1 for the way with code 1, 2 for code 2, 4 for code 3, and so on.
+pub(crate) fn watch_bits(watch: &[Source]) -> i16 {
+    watch.iter().fold(0, |bits, source| bits | watch_bit(*source))
+}
+
+/// From bits; those of ways that only a newer controller knows are ignored.
+fn watch(bits: i16) -> Vec<Source> {
+    Source::ALL.iter().copied().filter(|source| bits & watch_bit(*source) != 0).collect()
+}
+
+fn watch_bit(source: Source) -> i16 {
+    1 << (source.code() - 1)
 }

@@ -16,7 +16,7 @@ mod records;
 pub mod rules;
 
 pub use ports::{
-    AgentStore, CaseStore, EventStore, JournalStore, OrderStore, PauseStore, PolicyStore, Store,
+    AgentStore, CaseStore, EventStore, JournalStore, OrderStore, PauseStore, PolicyStore, SessionStore, Store,
 };
 pub use records::*;
 

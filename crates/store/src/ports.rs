@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mooring_core::gate::Pause;
-use mooring_core::id::{AgentId, OrderId, PolicyId, Target};
+use mooring_core::id::{AgentId, GatewayRef, OrderId, PolicyId, Target};
 use mooring_core::order::Order;
 use mooring_core::planner::Case;
 use mooring_core::policy::{Policy, StoredPolicy};
@@ -10,8 +10,8 @@ use mooring_core::time::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Admission, AgentRecord, Ask, Attach, Attached, Committed, Delta, EventRecord, FleetRecord, NewEvent,
-    NewPause, OrderWrite, PolicyChange, Refusal, Retention, StoreError,
+    Admission, AgentRecord, Ask, Attach, Attached, CloseRecord, Committed, CountsRecord, Delta, EventRecord,
+    FleetRecord, NewEvent, NewPause, OrderWrite, PolicyChange, Refusal, Retention, SessionScope, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -114,20 +114,57 @@ pub trait EventStore: Send + Sync {
     async fn events_after(&self, after: i64, limit: u32) -> Result<Vec<EventRecord>>;
     /// The newest events about a subject or what it contains (a prefix of the name, at a `/`).
     async fn events_about(&self, subject: &str, limit: u32) -> Result<Vec<EventRecord>>;
-    /// Drops events, refusals, pauses that are over and ended orders that are older than they are to be kept; returns how
-    /// many went. May leave some for the next call.
+    /// Drops events, refusals, pauses that are over, ended orders and ends of sessions that are older than they are to be
+    /// kept, and of each gateway all ends of sessions but the newest [`CLOSES_KEPT`](crate::rules::CLOSES_KEPT); returns
+    /// how many went. May leave some for the next call.
     async fn prune(&self, now: Timestamp, keep: Retention) -> Result<u64>;
     /// Answers when the database does.
     async fn ping(&self) -> Result<()>;
 }
 
+/// What is kept of sessions: numbers, and how they ended. They are written with the reports they came in
+/// ([`JournalStore::commit`]) and go with their gateway.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Ends with a number below `before` (or the newest), newest first.
+    async fn closes_before(
+        &self,
+        scope: &SessionScope,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<CloseRecord>>;
+    /// The numbers of gateways whose names come after `after`, by name.
+    async fn session_counts(
+        &self,
+        scope: &SessionScope,
+        after: Option<&GatewayRef>,
+        limit: u32,
+    ) -> Result<Vec<CountsRecord>>;
+}
+
 /// All of it.
 pub trait Store:
-    AgentStore + JournalStore + OrderStore + CaseStore + PolicyStore + PauseStore + EventStore + 'static
+    AgentStore
+    + JournalStore
+    + OrderStore
+    + CaseStore
+    + PolicyStore
+    + PauseStore
+    + EventStore
+    + SessionStore
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: AgentStore + JournalStore + OrderStore + CaseStore + PolicyStore + PauseStore + EventStore + 'static
+    T: AgentStore
+        + JournalStore
+        + OrderStore
+        + CaseStore
+        + PolicyStore
+        + PauseStore
+        + EventStore
+        + SessionStore
+        + 'static
 {
 }

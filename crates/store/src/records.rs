@@ -6,11 +6,14 @@ use std::time::Duration;
 use mooring_core::cause::Cause;
 use mooring_core::condition::{Condition, ConditionKind, Evidence, Status};
 use mooring_core::gate::{Belief, Pause, Verdict};
-use mooring_core::id::{AgentId, BootId, GatewayRef, Incarnation, InstanceRef, OrderId, PolicyId, Target};
+use mooring_core::id::{
+    AgentId, BootId, GatewayId, GatewayRef, Incarnation, InstanceRef, OrderId, PolicyId, Target,
+};
 use mooring_core::kind::Kind;
 use mooring_core::order::{Order, Proposal};
 use mooring_core::planner::{Abilities, Case};
 use mooring_core::policy::{Policy, StoredPolicy};
+use mooring_core::session::{SessionClose, SessionCounts, Source};
 use mooring_core::time::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -101,6 +104,8 @@ pub struct GatewayRecord {
     pub abilities: Abilities,
     /// Current run of its process.
     pub incarnation: Option<Incarnation>,
+    /// How it is watched: sorted, each once.
+    pub watch: Vec<Source>,
 }
 
 /// An instance, as stored.
@@ -126,6 +131,70 @@ pub struct Changes {
     pub instances_gone: Vec<InstanceRef>,
     /// Conditions that changed, newest last.
     pub conditions: Vec<(InstanceRef, Condition)>,
+    /// Sessions of gateways in numbers, newest last.
+    pub session_counts: Vec<CountsRecord>,
+    /// Sessions that ended, newest last.
+    pub session_closes: Vec<NewClose>,
+}
+
+/// The sessions of a gateway in running numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountsRecord {
+    /// Of which gateway.
+    pub gateway: GatewayRef,
+    /// The numbers.
+    pub counts: SessionCounts,
+    /// When they were told (controller's clock).
+    pub at: Timestamp,
+}
+
+/// How a session ended, to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClose {
+    /// Of which gateway it was.
+    pub gateway: GatewayRef,
+    /// Its end.
+    pub close: SessionClose,
+}
+
+/// How a session ended, as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseRecord {
+    /// Its number, rising in the order in which ends were told.
+    pub number: i64,
+    /// Of which gateway it was.
+    pub gateway: GatewayRef,
+    /// Its end.
+    pub close: SessionClose,
+}
+
+/// Whose sessions are asked for: `None` for any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionScope {
+    /// Of this agent.
+    pub agent: Option<AgentId>,
+    /// Of gateways with this id.
+    pub gateway: Option<GatewayId>,
+}
+
+impl SessionScope {
+    /// Whether a gateway's sessions are among them.
+    #[must_use]
+    pub fn holds(&self, gateway: &GatewayRef) -> bool {
+        self.agent.as_ref().is_none_or(|a| *a == gateway.agent)
+            && self.gateway.as_ref().is_none_or(|g| *g == gateway.gateway)
+    }
+
+    /// The one gateway that is meant, if it is one.
+    #[must_use]
+    pub fn single(&self) -> Option<GatewayRef> {
+        match (&self.agent, &self.gateway) {
+            (Some(agent), Some(gateway)) => {
+                Some(GatewayRef { agent: agent.clone(), gateway: gateway.clone() })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One report, ready to be written.
@@ -165,6 +234,8 @@ pub struct FleetRecord {
     pub instances: Vec<InstanceRecord>,
     /// Their conditions.
     pub conditions: Vec<(InstanceRef, Condition)>,
+    /// The gateways' sessions in numbers.
+    pub session_counts: Vec<CountsRecord>,
     /// Orders that are not over.
     pub live_orders: Vec<Order>,
     /// Open cases.
@@ -329,4 +400,7 @@ pub struct Retention {
     pub events: Duration,
     /// Ended orders.
     pub orders: Duration,
+    /// Ends of sessions, by the time at which they ended. Whatever this says, no gateway keeps more than
+    /// [`CLOSES_KEPT`](crate::rules::CLOSES_KEPT).
+    pub closes: Duration,
 }

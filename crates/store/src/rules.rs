@@ -11,7 +11,7 @@ use mooring_core::gate::{Gate, PastOrder, PauseScope, Verdict};
 use mooring_core::id::{OrderId, PolicyId, Target};
 use mooring_core::limits::{MAX_MESSAGE, clip};
 use mooring_core::order::{Order, Proposal};
-use mooring_core::time::Timestamp;
+use mooring_core::time::{Timestamp, human};
 
 use crate::{Ask, EventKind, NewEvent, OrderWrite};
 
@@ -25,10 +25,21 @@ pub const ORDERS_LOOKED_AT: usize = 32;
 /// How many restarts within a window the gates are told of at most; far above any budget.
 pub const RESTARTS_LOOKED_AT: usize = 256;
 
+/// How many ends of sessions are kept of one gateway, the newest.
+pub const CLOSES_KEPT: usize = 1_000;
+
 /// The event of an order that was made.
 #[must_use]
 pub fn order_made(order: &Order) -> NewEvent {
     let p = &order.proposal;
+    let mut evidence =
+        vec![("order".to_owned(), order.id.to_string()), ("fence".to_owned(), order.fence.0.to_string())];
+    if !p.action.proven_by_receipt() {
+        evidence.push(("expect".to_owned(), p.expect.name().to_owned()));
+    }
+    if let Some(spread) = p.spread {
+        evidence.push(("spread".to_owned(), human::format(spread)));
+    }
     NewEvent {
         at: order.created_at,
         kind: EventKind::Order,
@@ -36,11 +47,7 @@ pub fn order_made(order: &Order) -> NewEvent {
         message: clip(&format!("{} ordered by {}: {}", p.action, p.origin, p.reason), MAX_MESSAGE),
         condition: None,
         cause: p.cause,
-        evidence: vec![
-            ("order".to_owned(), order.id.to_string()),
-            ("fence".to_owned(), order.fence.0.to_string()),
-            ("expect".to_owned(), p.expect.name().to_owned()),
-        ],
+        evidence,
         trace_id: p.traceparent.as_deref().and_then(trace_id),
     }
 }
@@ -78,15 +85,22 @@ pub fn gate_named(name: &str) -> Option<Gate> {
 /// the process, trace) may differ between two tries of one request.
 #[must_use]
 pub fn same_request(a: &Proposal, b: &Proposal) -> bool {
-    a.target == b.target && a.action == b.action && a.origin == b.origin && a.reason == b.reason
+    a.target == b.target
+        && a.action == b.action
+        && a.origin == b.origin
+        && a.reason == b.reason
+        && a.spread == b.spread
 }
 
-/// Whether a live order on `other` stands in the way of one on `target`: the same target, or one holds the other.
+/// Whether a live order on `other` stands in the way of one on `target`: the same target, or one is the gateway of the
+/// other. Whose a session is need not be known, so an instance and a session never stand in each other's way.
 #[must_use]
 pub fn conflicts(target: &Target, other: &Target) -> bool {
     match (target, other) {
-        (Target::Instance(a), Target::Instance(b)) => a == b,
-        _ => target.gateway() == other.gateway(),
+        (Target::Gateway(_), _) | (_, Target::Gateway(_)) => target.gateway() == other.gateway(),
+        (Target::Instance(_) | Target::Session(_), Target::Instance(_) | Target::Session(_)) => {
+            target == other
+        }
     }
 }
 
@@ -186,6 +200,10 @@ mod tests {
         );
         assert!(conflicts(&g, &g) && conflicts(&g, &x) && conflicts(&x, &g) && conflicts(&x, &x));
         assert!(!conflicts(&x, &y) && !conflicts(&g, &t("agents/a/gateways/h")));
+        let (one, two) = (t("agents/a/gateways/g/sessions/r1"), t("agents/a/gateways/g/sessions/r2"));
+        assert!(conflicts(&one, &one) && conflicts(&one, &g) && conflicts(&g, &one));
+        assert!(!conflicts(&one, &two) && !conflicts(&one, &x) && !conflicts(&x, &one));
+        assert!(!conflicts(&one, &t("agents/a/gateways/h")));
     }
 
     #[test]

@@ -6,6 +6,12 @@ use crate::{needs, process};
 /// Builds and becomes the benchmark program. Returns only on failure.
 pub fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<()> {
     needs::ensure(&[needs::C_COMPILER, needs::POSTGRES])?;
+    if args.iter().any(|arg| arg == "relay") {
+        // Somebody who may not install them can still measure what is here: the benchmark says what is left out.
+        if let Err(error) = needs::ensure(&[needs::NGINX, needs::HAPROXY]) {
+            println!("{error:#}");
+        }
+    }
     let mut bench = workspace.cargo();
     bench.args(["run", "--release", "--package", "mooring-tests", "--bin", "bench", "--"]);
     process::become_program(bench.args(args.iter().skip_while(|arg| *arg == "--")))

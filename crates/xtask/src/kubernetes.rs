@@ -8,18 +8,16 @@
 //! `deploy/kubernetes/config`, which `samples` parses, and copied into the manifest by `cargo xtask kubernetes --write`.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{needs, process};
+use crate::{process, python};
 
 /// The oldest and the newest supported Kubernetes minor.
 const MINORS: &[&str] = &["1.33", "1.37"];
 
 const FOLDER: &str = "deploy/kubernetes";
-const REQUIREMENTS: &str = "tests/tools/requirements.txt";
 
 /// The ConfigMaps made from files: component, manifest, configuration file.
 const CONFIG_MAPS: &[(&str, &str, &str)] = &[
@@ -47,7 +45,7 @@ pub fn run(workspace: &Workspace, write: bool) -> anyhow::Result<String> {
     }
     let manifests = manifests(workspace)?;
     ensure!(!manifests.is_empty(), "there are no manifests in {FOLDER}");
-    let validator = validator(workspace)?;
+    let validator = python::install(workspace)?.join("kubernetes-validate");
     for minor in MINORS {
         let mut validate = workspace.command(&validator);
         validate.args(["--strict", "--quiet", "--kubernetes-version", minor]).args(&manifests);
@@ -71,24 +69,6 @@ fn manifests(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Installs the validator into a virtual environment under the target folder, again only when its requirements change.
-fn validator(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    needs::ensure(&[needs::PYTHON])?;
-    let venv = workspace.scratch("kubernetes-validate");
-    let stamp = venv.join("requirements.txt");
-    let wanted = fs::read_to_string(workspace.path(REQUIREMENTS))
-        .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        process::run(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        let pip = venv.join("bin/pip");
-        let install =
-            ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement", REQUIREMENTS];
-        process::run(workspace.command(pip).args(install))?;
-        fs::write(&stamp, wanted)?;
-    }
-    Ok(venv.join("bin/kubernetes-validate"))
 }
 
 fn config_map(component: &str, file: &str, text: &str) -> String {

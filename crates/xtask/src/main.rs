@@ -14,6 +14,7 @@ mod npm;
 mod postgres;
 mod process;
 mod proto;
+mod python;
 mod samples;
 mod sqlx;
 mod steps;

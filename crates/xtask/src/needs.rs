@@ -5,6 +5,7 @@
 //! command is named and nothing is touched.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::bail;
@@ -45,6 +46,24 @@ pub const C_COMPILER: Need = Need {
     brew: &["gcc"],
 };
 
+/// A C++ compiler.
+pub const CXX_COMPILER: Need = Need {
+    what: "a C++ compiler",
+    why: "libFuzzer, which the frame scanner is fuzzed with, is C++",
+    found: || std::env::var_os("CXX").is_some() || process::on_path("c++").is_some(),
+    debian: &["g++"],
+    brew: &["gcc"],
+};
+
+/// The programs that make network namespaces.
+pub const IPROUTE: Need = Need {
+    what: "ip (iproute2)",
+    why: "connections are watched and cut in network namespaces of the tests' own",
+    found: || server_on_path("ip"),
+    debian: &["iproute2"],
+    brew: &[],
+};
+
 /// Node and npm.
 pub const NODE: Need = Need {
     what: "Node.js and npm",
@@ -57,11 +76,35 @@ pub const NODE: Need = Need {
 /// A Python that can make virtual environments.
 pub const PYTHON: Need = Need {
     what: "Python 3 with venv",
-    why: "kubernetes-validate, which checks the manifests offline, is a Python package",
+    why: "kubernetes-validate, which checks the manifests offline, and a peer of the relay are Python packages",
     found: || process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
     debian: &["python3", "python3-venv"],
     brew: &["python3"],
 };
+
+/// nginx, for the relay's benchmark. Run from a configuration of its own, unprivileged; Debian's package may also start a
+/// server on port 80, as it would for anybody.
+pub const NGINX: Need = Need {
+    what: "nginx",
+    why: "the relay is measured beside it, and it is the proxy whose idle limit is learnt",
+    found: || server_on_path("nginx"),
+    debian: &["nginx"],
+    brew: &["nginx"],
+};
+
+/// HAProxy, for the relay's benchmark, as nginx.
+pub const HAPROXY: Need = Need {
+    what: "HAProxy",
+    why: "the relay is measured beside it",
+    found: || server_on_path("haproxy"),
+    debian: &["haproxy"],
+    brew: &["haproxy"],
+};
+
+/// Debian puts servers where only root's path looks.
+fn server_on_path(program: &str) -> bool {
+    process::on_path(program).is_some() || Path::new("/usr/sbin").join(program).is_file()
+}
 
 /// How packages can be installed on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use crate::needs::{self, Need};
 use crate::workspace::Workspace;
-use crate::{deploy, deps, direction, kubernetes, npm, process, proto, samples, sqlx};
+use crate::{deploy, deps, direction, kubernetes, npm, process, proto, python, samples, sqlx};
 
 /// One step.
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +65,22 @@ pub const STEPS: &[Step] = &[
     Step {
         name: "test",
         what: "unit, property and end-to-end tests",
-        needs: &[needs::C_COMPILER, needs::POSTGRES, needs::NODE],
+        needs: &[
+            needs::C_COMPILER,
+            needs::POSTGRES,
+            needs::NODE,
+            needs::PYTHON,
+            needs::NGINX,
+            needs::HAPROXY,
+            needs::IPROUTE,
+        ],
         run: test,
+    },
+    Step {
+        name: "fuzz",
+        what: "the frame scanner, from its corpus, for 20 seconds",
+        needs: &[needs::CXX_COMPILER],
+        run: fuzz,
     },
     Step {
         name: "samples",
@@ -96,6 +110,8 @@ fn doc(workspace: &Workspace) -> anyhow::Result<String> {
 /// Plain `cargo test`, since nothing more may be installed. All test programs run even when one fails.
 fn test(workspace: &Workspace) -> anyhow::Result<String> {
     npm::install(workspace, "tests/gateways")?;
+    npm::install(workspace, "clients/node/test/baileys")?;
+    python::install(workspace)?;
     let mut tally = Tally::default();
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]);
@@ -104,6 +120,28 @@ fn test(workspace: &Workspace) -> anyhow::Result<String> {
         anyhow::bail!("`{}` failed: {}", process::shown(&command), tally.summary());
     }
     Ok(tally.summary())
+}
+
+/// From the committed corpus; what is found goes into a folder that is thrown away, but for an input that fails, which
+/// libFuzzer leaves in the folder it runs in and names.
+fn fuzz(workspace: &Workspace) -> anyhow::Result<String> {
+    let found = workspace.scratch("fuzz-found");
+    std::fs::create_dir_all(&found)?;
+    let mut command = workspace.cargo();
+    command
+        .current_dir(workspace.path("fuzz"))
+        .args(["run", "--release", "--locked", "--bin", "scanner", "--"])
+        .arg(&found)
+        .args([
+            "corpus/scanner",
+            "-dict=scanner.dict",
+            "-max_len=1024",
+            "-max_total_time=20",
+            "-verbosity=0",
+        ]);
+    process::run(&mut command)?;
+    std::fs::remove_dir_all(&found)?;
+    Ok(String::new())
 }
 
 /// The closing lines of all test programs, added up.

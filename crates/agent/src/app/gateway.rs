@@ -7,17 +7,26 @@ use std::time::Duration;
 
 use mooring_core::id::{GatewayId, InstanceId};
 use mooring_core::observation::Observation;
+use mooring_core::session::Source;
 use mooring_proto::link::GatewayDecl;
 use mooring_runtime::lifecycle::{Handle, Kind, Stage};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Changed, GatewayConfig, InstanceConfig, WatchConfig};
-use crate::executor::{How, ReconnectRequest, Sighting, SuperviseConfig, Supervised, SupervisedHandle};
+use crate::executor::{
+    How, ReconnectRequest, Sighting, SuperviseConfig, Supervised, SupervisedHandle, Surroundings,
+};
 use crate::inbox::GatewayHands;
 use crate::metrics::Metrics;
 use crate::outbox::Outgoing;
+use crate::sessions::tap::{Disturbance, Hookup};
+use crate::sessions::{Directory, SessionSource, Sources};
 use crate::track::{Around, MAILBOX, Note, Watch};
+
+use super::heritage::Heritage;
+use super::reporting::Reporting;
+use super::sources;
 
 /// Sightings and requests that wait.
 const QUEUE: usize = 64;
@@ -30,7 +39,16 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) lag: broadcast::Sender<Duration>,
     pub(super) data_dir: Arc<Path>,
+    /// Where questions about sessions are answered from.
+    pub(super) directory: Directory,
+    /// Where gateways report.
+    pub(super) reporting: Option<Reporting>,
+    /// Listeners that an agent before this one handed over, and those to be handed on.
+    pub(super) heritage: Heritage,
 }
+
+/// Disturbances that a tap may not have heard of yet.
+const DISTURBANCES: usize = 64;
 
 type Mailboxes = Arc<Mutex<HashMap<InstanceId, mpsc::Sender<Note>>>>;
 
@@ -55,7 +73,13 @@ pub(super) struct Gateway {
     handle: u32,
     instances: HashMap<InstanceId, Instance>,
     mailboxes: Mailboxes,
+    /// Instances that it made known itself.
+    registered: Vec<InstanceConfig>,
     process: Option<Process>,
+    sources: Arc<Sources>,
+    /// Ends the sources that are in use.
+    sources_end: CancellationToken,
+    disturbances: broadcast::Sender<Disturbance>,
     sightings: mpsc::Sender<Sighting>,
     reconnects: mpsc::Sender<ReconnectRequest>,
     remove: CancellationToken,
@@ -63,16 +87,18 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Declares the gateway and begins to watch it.
-    pub(super) fn begin(shared: Shared, config: GatewayConfig) -> Result<Self, String> {
+    pub(super) async fn begin(shared: Shared, config: GatewayConfig) -> Result<Self, String> {
         let handle = shared.outgoing.declare_gateway(declaration(&config, None));
         let (sightings, sighted) = mpsc::channel(QUEUE);
         let (reconnects, requests) = mpsc::channel(QUEUE);
         let mailboxes: Mailboxes = Arc::default();
         let remove = CancellationToken::new();
+        let (disturbances, _) = broadcast::channel(DISTURBANCES);
         let post = Post {
             gateway: handle,
             outgoing: shared.outgoing.clone(),
             mailboxes: Arc::clone(&mailboxes),
+            disturbances: disturbances.clone(),
             sighted,
             requests,
         };
@@ -96,7 +122,11 @@ impl Gateway {
             handle,
             instances: HashMap::new(),
             mailboxes,
+            registered: Vec::new(),
             process: None,
+            sources: Arc::default(),
+            sources_end: CancellationToken::new(),
+            disturbances,
             sightings,
             reconnects,
             remove,
@@ -105,7 +135,59 @@ impl Gateway {
             gateway.add(&instance)?;
         }
         gateway.set_process();
+        gateway.begin_sources().await?;
         Ok(gateway)
+    }
+
+    /// An instance that the gateway made known itself.
+    pub(super) fn register(&mut self, id: InstanceId) -> Result<(), String> {
+        if self.instances.contains_key(&id) {
+            return Ok(());
+        }
+        let instance = InstanceConfig { id, path: None, reconnect: None, restart: None };
+        self.add(&instance)?;
+        self.registered.push(instance);
+        Ok(())
+    }
+
+    fn hookup(&self) -> Hookup {
+        Hookup {
+            gateway: self.config.id.clone(),
+            handle: self.handle,
+            outgoing: self.shared.outgoing.clone(),
+            sightings: self.sightings.clone(),
+            metrics: self.shared.metrics.clone(),
+            disturbances: self.disturbances.clone(),
+            lag: self.shared.lag.clone(),
+        }
+    }
+
+    /// Begins to watch real sessions, as configured, and lets go of what watched them before.
+    async fn begin_sources(&mut self) -> Result<(), String> {
+        std::mem::take(&mut self.sources_end).cancel();
+        let at = |what: &str, why: String| format!("gateway `{}`: {what}: {why}", self.config.id);
+        let mut sources: Vec<Arc<dyn SessionSource>> = Vec::new();
+        if self.config.watched_by(Source::Relay) {
+            let relay = sources::relay(&self.shared, &self.config, self.hookup(), &self.sources_end).await;
+            sources.push(relay.map_err(|why| at("relay", why))?);
+        }
+        if self.config.watched_by(Source::Kernel) {
+            let process = self.process.as_ref().map(|p| p.handle.status());
+            let kernel =
+                sources::kernel(&self.shared, &self.config, process, self.hookup(), &self.sources_end);
+            sources.push(kernel.map_err(|why| at("kernel", why))?);
+        }
+        match (&self.shared.reporting, self.config.watched_by(Source::Report)) {
+            (Some(reporting), true) => sources.push(reporting.enter(&self.config, self.hookup())),
+            (Some(reporting), false) => reporting.leave(&self.config.id),
+            (None, true) => {
+                return Err(at("report", "the report API is not open; restart the agent".to_owned()));
+            }
+            (None, false) => {}
+        }
+        self.sources = Arc::new(Sources::new(sources));
+        self.shared.directory.put(self.config.id.clone(), Arc::clone(&self.sources));
+        Ok(())
     }
 
     /// Applies what a reload changed of it.
@@ -130,6 +212,9 @@ impl Gateway {
                 }
             }
         }
+        if changed.sources {
+            self.begin_sources().await?;
+        }
         if changed.process {
             match (supervised(&self.config), &self.process) {
                 (Some(config), Some(process)) => process.handle.configure(config.clone()).await,
@@ -148,6 +233,11 @@ impl Gateway {
         if let Some(process) = self.process.take() {
             process.remove.cancel();
         }
+        self.sources_end.cancel();
+        if let Some(reporting) = &self.shared.reporting {
+            reporting.leave(&self.config.id);
+        }
+        self.shared.directory.remove(&self.config.id);
         self.shared.outgoing.gateway_gone(self.handle);
         self.remove.cancel();
     }
@@ -155,7 +245,19 @@ impl Gateway {
     /// What can be done to it now.
     pub(super) fn hands(&self) -> Result<GatewayHands, String> {
         let process = self.process.as_ref().map(|p| p.handle.clone());
-        GatewayHands::build(&self.config, self.reconnects.clone(), process, self.sightings.clone())
+        let around = Surroundings {
+            instance: None,
+            watcher: Some(self.reconnects.clone()),
+            process,
+            sessions: Arc::clone(&self.sources),
+            reporting: self
+                .shared
+                .reporting
+                .as_ref()
+                .filter(|_| self.config.watched_by(Source::Report))
+                .map(|reporting| (self.config.id.clone(), reporting.orders())),
+        };
+        GatewayHands::build(&self.config, &self.registered, &around, self.sightings.clone())
     }
 
     fn add(&mut self, instance: &InstanceConfig) -> Result<(), String> {
@@ -215,6 +317,7 @@ impl Gateway {
             Supervised::new(id.clone(), config, &self.shared.data_dir, self.sightings.clone());
         let remove = CancellationToken::new();
         let removed = remove.clone();
+        let heir = self.shared.heritage.handed_on();
         self.shared.handle.spawn(
             Stage::Work,
             Kind::Finite,
@@ -226,6 +329,8 @@ impl Gateway {
                     () = &mut running => return,
                     () = removed.cancelled() => stop.cancel(),
                     () = tokens.hard.cancelled() => return,
+                    // The next agent adopts it, and it does not notice.
+                    () = heir.cancelled() => return,
                 }
                 tokio::select! {
                     () = running => {}
@@ -257,6 +362,7 @@ fn declaration(config: &GatewayConfig, incarnation: Option<mooring_core::id::Inc
         labels: config.labels.clone(),
         abilities: config.abilities(),
         incarnation,
+        watch: config.watch.clone(),
     }
 }
 
@@ -265,6 +371,7 @@ struct Post {
     gateway: u32,
     outgoing: Outgoing,
     mailboxes: Mailboxes,
+    disturbances: broadcast::Sender<Disturbance>,
     sighted: mpsc::Receiver<Sighting>,
     requests: mpsc::Receiver<ReconnectRequest>,
 }
@@ -285,6 +392,16 @@ impl Post {
     async fn sighting(&self, sighting: Sighting) {
         if let Observation::ProcessStarted { incarnation, .. } = &sighting.observation {
             self.outgoing.gateway_changed(self.gateway, Some(*incarnation));
+        }
+        // Who listens to real sessions learns of it too; where nobody does, nobody is told.
+        match &sighting.observation {
+            Observation::DisturbanceBegan => {
+                let _ = self.disturbances.send((sighting.instance.clone(), true));
+            }
+            Observation::DisturbanceEnded => {
+                let _ = self.disturbances.send((sighting.instance.clone(), false));
+            }
+            _ => {}
         }
         let to: Vec<mpsc::Sender<Note>> = {
             let mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);

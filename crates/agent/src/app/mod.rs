@@ -8,10 +8,14 @@
 //! 1. *Intake*: orders are no longer taken (from the very beginning of the shutdown), watches close their sessions.
 //! 2. *Work*: orders that run are waited for, supervised gateways are stopped, as they are configured.
 //! 3. *Storage*: the uplink tells what is left to tell and says goodbye.
+//! 4. *Connections*: relays have drained the sessions that are theirs to keep for a while.
 
 mod desk;
 mod gateway;
+mod heritage;
 mod reload;
+mod reporting;
+mod sources;
 mod watches;
 
 use std::path::Path;
@@ -33,16 +37,21 @@ use crate::inbox::Inbox;
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
 use crate::outbox::Outgoing;
+use crate::sessions::Directory;
 use crate::track::Lateness;
 use crate::uplink::{Uplink, UplinkState, default_retry};
 use desk::Desk;
 use gateway::Shared;
+use heritage::Heritage;
 use watches::Watches;
 
 /// Receipts on their way to the outbox.
 const RECEIPTS: usize = 64;
 /// Lags that a watch may not have heard of yet; older ones are overtaken by newer ones.
 const LAGS: usize = 8;
+
+/// How long the agent before this one may take to let go of the record of orders: its orders under way are waited for.
+const LEAVING: Duration = Duration::from_secs(60);
 
 /// How long an agent's tasks have to end, unless the embedder gives them another time: the longest grace of a supervised
 /// gateway is added by [`grace`].
@@ -63,6 +72,12 @@ pub enum StartError {
     /// A gateway's settings cannot be put to use.
     #[error("{0}")]
     Gateway(String),
+    /// Gateways cannot report.
+    #[error("cannot open the report API")]
+    Report(#[from] mooring_report::StartError),
+    /// The agent before this one does not hand over.
+    #[error("{0}")]
+    Takeover(String),
 }
 
 /// Everything an agent is started with.
@@ -75,6 +90,8 @@ pub struct Options {
     pub retry: Backoff,
     /// Where the agent says whether it is attached; `None`: nowhere.
     pub readiness: Option<Readiness>,
+    /// An agent that works with the same data folder is asked to leave, and its listeners are taken over.
+    pub takeover: bool,
 }
 
 impl std::fmt::Debug for Options {
@@ -90,7 +107,7 @@ impl Options {
     /// With these settings, and nothing else out of the ordinary.
     #[must_use]
     pub fn new(config: AgentConfig) -> Self {
-        Self { config, reread: None, retry: default_retry(), readiness: None }
+        Self { config, reread: None, retry: default_retry(), readiness: None, takeover: false }
     }
 }
 
@@ -113,7 +130,8 @@ pub struct Agent {
 #[must_use]
 pub fn grace(config: &AgentConfig) -> Duration {
     let longest = config.gateways.iter().filter_map(|g| g.restart.as_ref()?.longest()).max();
-    GRACE + longest.unwrap_or_default()
+    let drain = config.gateways.iter().filter_map(|g| Some(g.relay.as_ref()?.drain.get())).max();
+    GRACE + longest.unwrap_or_default() + drain.unwrap_or_default()
 }
 
 /// Starts an agent: gives its tasks to the supervisor behind `handle`.
@@ -123,23 +141,30 @@ pub fn grace(config: &AgentConfig) -> Duration {
 /// here: a controller or gateway that is away is waited for.
 pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartError> {
     mooring_runtime::tls::install_provider();
-    let Options { config, reread, retry, readiness } = options;
+    let Options { config, reread, retry, readiness, takeover } = options;
     let identity = config.identity(&host_name()).map_err(StartError::Identity)?;
     let boot = BootId(Uuid::now_v7());
     let data_dir: Arc<Path> = config.agent.data_dir.as_path().into();
-    let ledger = open_ledger(Arc::clone(&data_dir)).await?;
+    let ledger = open_ledger(Arc::clone(&data_dir), takeover).await?;
+    let heritage = Heritage::new(Arc::clone(&data_dir));
+    heritage.leave_when_asked(handle);
     let (outgoing, metrics, lateness) = (Outgoing::new(), Metrics::new(), Lateness::default());
     let (lag, _) = broadcast::channel(LAGS);
 
+    let directory = Directory::default();
+    let (reporting, adoptions) = reporting::open(&config, &data_dir, handle)?.unzip();
     let shared = Shared {
         handle: handle.clone(),
         outgoing: outgoing.clone(),
         metrics: metrics.clone(),
         lag: lag.clone(),
         data_dir,
+        directory: directory.clone(),
+        reporting,
+        heritage: heritage.clone(),
     };
     let watches =
-        Watches::begin(identity.agent.clone(), shared, config.clone()).map_err(StartError::Gateway)?;
+        Watches::begin(identity.agent.clone(), shared, config.clone()).await.map_err(StartError::Gateway)?;
     let catalogue = watches.catalogue();
 
     let (receipts_in, receipts) = mpsc::channel(RECEIPTS);
@@ -161,10 +186,12 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
         boot,
         outgoing: outgoing.clone(),
         desk: Arc::new(desk),
+        sessions: Arc::new(directory),
         lateness,
         metrics: metrics.clone(),
         retry,
         refuse_orders: handle.draining(),
+        handed_on: heritage.handed_on(),
     };
     let (task, state) = uplink.prepare();
     handle.spawn(Stage::Storage, Kind::Critical, "uplink", move |tokens| task.run(tokens));
@@ -176,19 +203,30 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
         });
     }
     let (reloaded, reloads) = watch::channel(0);
-    let reloading = reload::Reloading { watches, reread, metrics, done: reloaded };
+    let reloading = reload::Reloading { watches, reread, metrics, adoptions, done: reloaded };
     handle.spawn(Stage::Intake, Kind::Critical, "reload", move |tokens| reloading.run(tokens));
 
     tracing::info!(agent = %identity.agent, node = identity.node, gateways = config.gateways.len(), "the agent watches");
     Ok(Agent { identity, boot, uplink: state, outgoing, reloads })
 }
 
-async fn open_ledger(data_dir: Arc<Path>) -> Result<Ledger, LedgerError> {
-    let at = now().wall;
-    let path = data_dir.join("orders.log");
-    match tokio::task::spawn_blocking(move || Ledger::open(&data_dir, at)).await {
-        Ok(ledger) => ledger,
-        Err(error) => Err(LedgerError::Degraded { path, reason: error.to_string() }),
+/// Opens the record of orders; with `takeover`, an agent that has it is asked to leave, and waited for.
+async fn open_ledger(data_dir: Arc<Path>, takeover: bool) -> Result<Ledger, StartError> {
+    let left = takeover && heritage::ask_to_leave(&data_dir).await.map_err(StartError::Takeover)?;
+    let until = tokio::time::Instant::now() + LEAVING;
+    loop {
+        let (folder, at) = (Arc::clone(&data_dir), now().wall);
+        let opened = tokio::task::spawn_blocking(move || Ledger::open(&folder, at)).await;
+        let path = data_dir.join("orders.log");
+        let opened =
+            opened.unwrap_or_else(|error| Err(LedgerError::Degraded { path, reason: error.to_string() }));
+        match opened {
+            // A lock has no way to be waited for without a thread of its own.
+            Err(LedgerError::Locked { .. }) if left && tokio::time::Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 

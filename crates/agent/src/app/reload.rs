@@ -4,17 +4,20 @@
 //! names as well as for the text.
 
 use mooring_runtime::lifecycle::Tokens;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::Reread;
 use super::watches::Watches;
 use crate::metrics::Metrics;
+use crate::sessions::report::Adoption;
 
 /// The task that reloads.
 pub(super) struct Reloading {
     pub(super) watches: Watches,
     pub(super) reread: Option<Reread>,
     pub(super) metrics: Metrics,
+    /// Instances that gateways make known themselves.
+    pub(super) adoptions: Option<mpsc::Receiver<Adoption>>,
     pub(super) done: watch::Sender<u64>,
 }
 
@@ -25,10 +28,31 @@ impl Reloading {
             tokio::select! {
                 () = tokens.soft.cancelled() => return,
                 asked = tokens.reload.changed() => if asked.is_err() { return },
+                Some(first) = next(&mut self.adoptions) => {
+                    self.adopt(first);
+                    continue;
+                }
             }
             let accepted = self.reload().await;
             self.metrics.reload(accepted);
             self.done.send_modify(|n| *n += 1);
+        }
+    }
+
+    /// Takes in what waits, and publishes once what can be done with all of it.
+    fn adopt(&mut self, first: Adoption) {
+        let mut waiting = vec![first];
+        if let Some(adoptions) = &mut self.adoptions {
+            while let Ok(more) = adoptions.try_recv() {
+                waiting.push(more);
+            }
+        }
+        let registered: Vec<_> =
+            waiting.into_iter().map(|a| (self.watches.register(&a.gateway, a.instance), a.done)).collect();
+        let published = self.watches.publish();
+        for (outcome, done) in registered {
+            // Who reported may be gone by now.
+            let _ = done.send(outcome.and_then(|()| published.clone()));
         }
     }
 
@@ -70,5 +94,12 @@ impl Reloading {
                 false
             }
         }
+    }
+}
+
+async fn next(adoptions: &mut Option<mpsc::Receiver<Adoption>>) -> Option<Adoption> {
+    match adoptions {
+        Some(adoptions) => adoptions.recv().await,
+        None => std::future::pending().await,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mooring_core::id::{AgentId, GatewayId};
+use mooring_core::id::{AgentId, GatewayId, InstanceId};
 use tokio::sync::watch;
 
 use super::gateway::{Gateway, Shared};
@@ -22,7 +22,7 @@ pub(super) struct Watches {
 
 impl Watches {
     /// Begins to watch what is configured.
-    pub(super) fn begin(agent: AgentId, shared: Shared, config: AgentConfig) -> Result<Self, String> {
+    pub(super) async fn begin(agent: AgentId, shared: Shared, config: AgentConfig) -> Result<Self, String> {
         let mut watches = Self {
             agent,
             shared,
@@ -31,7 +31,7 @@ impl Watches {
             catalogue: watch::Sender::new(Arc::default()),
         };
         for gateway in &config.gateways {
-            watches.add(gateway)?;
+            watches.add(gateway).await?;
         }
         watches.config = config;
         watches.publish()?;
@@ -61,7 +61,7 @@ impl Watches {
         }
         for id in &diff.added {
             if let Some(config) = by_id(id) {
-                self.add(config)?;
+                self.add(config).await?;
             }
         }
         // Sections that are read at the start only stay as they are in force, so that the next reload says so again.
@@ -70,13 +70,20 @@ impl Watches {
         Ok(diff)
     }
 
-    fn add(&mut self, config: &GatewayConfig) -> Result<(), String> {
-        let gateway = Gateway::begin(self.shared.clone(), config.clone())?;
+    /// An instance that a gateway made known itself. What can be done to it is yet to be published.
+    pub(super) fn register(&mut self, gateway: &GatewayId, instance: InstanceId) -> Result<(), String> {
+        let known = self.gateways.get_mut(gateway);
+        known.ok_or_else(|| format!("gateway `{gateway}` is not watched any more"))?.register(instance)
+    }
+
+    async fn add(&mut self, config: &GatewayConfig) -> Result<(), String> {
+        let gateway = Gateway::begin(self.shared.clone(), config.clone()).await?;
         self.gateways.insert(config.id.clone(), gateway);
         Ok(())
     }
 
-    fn publish(&self) -> Result<(), String> {
+    /// Says what can be done.
+    pub(super) fn publish(&self) -> Result<(), String> {
         let hands = self.gateways.iter().map(|(id, gateway)| Ok((id.clone(), gateway.hands()?)));
         let hands: Vec<_> = hands.collect::<Result<_, String>>()?;
         self.catalogue.send_replace(Arc::new(Catalogue::new(&self.agent, hands)));

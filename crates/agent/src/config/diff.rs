@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use mooring_core::id::{GatewayId, InstanceId};
+use mooring_core::session::Source;
 
 use super::{AgentConfig, GatewayConfig, InstanceConfig};
 use crate::executor::How;
@@ -36,6 +37,9 @@ pub struct Changed {
     pub instances: InstanceDiff,
     /// How orders are carried out. Cheap to replace; what is under way ends the old way.
     pub executors: bool,
+    /// How its real sessions are watched: relay, kernel and report begin anew. Sessions that go through the relay are
+    /// closed with it, in good order.
+    pub sources: bool,
     /// How its process is run. Applies when it is next started: the running one is not interrupted.
     pub process: bool,
 }
@@ -81,6 +85,7 @@ pub fn diff(old: &AgentConfig, new: &AgentConfig) -> Diff {
         ("controller", old.controller == new.controller),
         ("health", old.health == new.health),
         ("telemetry", old.telemetry == new.telemetry),
+        ("report", old.report == new.report),
     ] {
         if !same {
             out.at_next_start.push(name);
@@ -101,16 +106,19 @@ pub fn diff(old: &AgentConfig, new: &AgentConfig) -> Diff {
 }
 
 fn changed(old: &GatewayConfig, new: &GatewayConfig) -> Option<Changed> {
-    let said = |g: &GatewayConfig| (g.kind, g.url.clone(), g.group.clone(), g.labels.clone(), g.abilities());
+    let said = |g: &GatewayConfig| {
+        (g.kind, g.url.clone(), g.group.clone(), g.labels.clone(), g.abilities(), g.watch.clone())
+    };
     let changed = Changed {
         gateway: new.id.clone(),
         declaration: said(old) != said(new),
         instances: instances(old, new),
         executors: hands(old) != hands(new),
+        sources: sources(old) != sources(new),
         process: process(old) != process(new),
     };
-    let nothing =
-        !changed.declaration && !changed.executors && !changed.process && changed.instances.is_empty();
+    let nothing = !(changed.declaration || changed.executors || changed.sources || changed.process)
+        && changed.instances.is_empty();
     (!nothing).then_some(changed)
 }
 
@@ -137,11 +145,22 @@ fn hands(gateway: &GatewayConfig) -> Hands {
     let instances = gateway
         .instances()
         .into_iter()
-        .map(|i| (i.id.clone(), (gateway.reconnect_of(&i).clone(), i.restart.clone())))
+        .map(|i| (i.id.clone(), (gateway.reconnect_of(&i), i.restart.clone())))
         .collect();
     // The settings of a supervised process are the process's, not the executor's.
     let restart = gateway.restart.clone().filter(|how| !matches!(how, How::Supervise(_)));
     (restart, instances)
+}
+
+/// Everything the watchers of real sessions are started with. The relay finds sessions' instances by path.
+fn sources(g: &GatewayConfig) -> impl PartialEq {
+    let mut ways: Vec<Source> = g.watch.iter().copied().filter(|way| *way != Source::Canary).collect();
+    ways.sort_unstable();
+    let any = !ways.is_empty();
+    any.then(|| {
+        let instances: Vec<_> = g.instances().into_iter().map(|i| (i.id, i.path)).collect();
+        (ways, g.url.clone(), g.relay.clone(), g.kernel.clone(), g.report, instances)
+    })
 }
 
 fn process(gateway: &GatewayConfig) -> Option<&How> {

@@ -7,12 +7,13 @@ use http::Uri;
 use mooring_core::id::{GatewayId, InstanceId, PolicyId};
 use mooring_core::kind::Kind;
 use mooring_core::planner::Abilities;
+use mooring_core::session::Source;
 use mooring_runtime::config::{HumanDuration, SecretFile};
 use mooring_runtime::tls::ClientTlsConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{LimitsConfig, TrackerSection};
-use crate::executor::How;
+use super::{KernelSection, LimitsConfig, RelaySection, ReportSection, TrackerSection};
+use crate::executor::{How, KernelCut, RelayClose, ReportOrder};
 
 /// One gateway: `[[gateway]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,12 @@ pub struct GatewayConfig {
     /// How it speaks.
     #[serde(default = "websocket")]
     pub kind: Kind,
-    /// Where it serves, `ws://…` or `wss://…`.
+    /// Where it serves, `ws://…` or `wss://…`. Needed by the canary and the relay.
+    #[serde(default)]
     pub url: String,
+    /// How it is watched; one way or several.
+    #[serde(default = "canary")]
+    pub watch: Vec<Source>,
     /// The group whose policy, budget and storm brake it shares.
     #[serde(default = "default_group")]
     pub group: PolicyId,
@@ -43,12 +48,21 @@ pub struct GatewayConfig {
     /// How it is judged.
     #[serde(default)]
     pub tracker: TrackerSection,
-    /// How its sessions are renewed.
-    #[serde(default)]
-    pub reconnect: How,
+    /// How its sessions are renewed. Default: by the first of canary, relay, report and kernel that watches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<How>,
     /// How it is restarted; absent: not by this agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<How>,
+    /// The relay before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelaySection>,
+    /// Its connections in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelSection>,
+    /// What it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportSection>,
     /// Its instances; none: one, with the gateway's own id.
     #[serde(rename = "instance", default)]
     pub instances: Vec<InstanceConfig>,
@@ -56,6 +70,10 @@ pub struct GatewayConfig {
 
 fn websocket() -> Kind {
     Kind::Websocket
+}
+
+fn canary() -> Vec<Source> {
+    vec![Source::Canary]
 }
 
 fn default_group() -> PolicyId {
@@ -134,6 +152,8 @@ impl PromiseConfig {
 /// Everything the watch on one instance works with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WatchConfig {
+    /// Whether a canary session is dialled.
+    pub dials: bool,
     /// How the gateway speaks.
     pub kind: Kind,
     /// The instance's own URL.
@@ -156,22 +176,32 @@ impl GatewayConfig {
             id,
             kind: websocket(),
             url: url.into(),
+            watch: canary(),
             group: default_group(),
             labels: BTreeMap::new(),
             expect: ExpectConfig::default(),
             heartbeat: HeartbeatConfig::default(),
             limits: LimitsConfig::default(),
             tracker: TrackerSection::default(),
-            reconnect: How::default(),
+            reconnect: None,
             restart: None,
+            relay: None,
+            kernel: None,
+            report: None,
             instances: Vec::new(),
         }
     }
 
-    /// The instances, the implied one included.
+    /// Whether it is watched this way.
+    #[must_use]
+    pub fn watched_by(&self, source: Source) -> bool {
+        self.watch.contains(&source)
+    }
+
+    /// The instances, the implied one included. A gateway that only reports names its instances itself.
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceConfig> {
-        if !self.instances.is_empty() {
+        if !self.instances.is_empty() || self.watch == [Source::Report] {
             return self.instances.clone();
         }
         // Both kinds of name follow the same rules.
@@ -185,6 +215,7 @@ impl GatewayConfig {
     #[must_use]
     pub fn watch(&self, instance: &InstanceConfig) -> WatchConfig {
         WatchConfig {
+            dials: self.watched_by(Source::Canary),
             kind: self.kind,
             url: match &instance.path {
                 Some(path) => with_path(&self.url, path),
@@ -199,19 +230,48 @@ impl GatewayConfig {
 
     /// How the session of one instance is renewed.
     #[must_use]
-    pub fn reconnect_of<'a>(&'a self, instance: &'a InstanceConfig) -> &'a How {
-        instance.reconnect.as_ref().unwrap_or(&self.reconnect)
+    pub fn reconnect_of(&self, instance: &InstanceConfig) -> How {
+        instance.reconnect.clone().or_else(|| self.reconnect.clone()).unwrap_or_else(|| self.own_reconnect())
+    }
+
+    /// What the ways it is watched make possible.
+    fn own_reconnect(&self) -> How {
+        if self.watched_by(Source::Canary) {
+            How::default()
+        } else if self.watched_by(Source::Relay) {
+            How::Relay(RelayClose::default())
+        } else if self.watched_by(Source::Report) {
+            How::Report(ReportOrder::default())
+        } else {
+            How::Kernel(KernelCut::default())
+        }
+    }
+
+    /// Whether connections may be cut.
+    fn cuts(&self) -> bool {
+        self.watched_by(Source::Kernel) && self.kernel.as_ref().is_some_and(|k| k.cut)
     }
 
     /// What the agent can do for this gateway. That a single instance can be restarted is said only where it is true of
     /// each of them: the planner asks once per gateway.
     #[must_use]
     pub fn abilities(&self) -> Abilities {
+        let instances = self.instances();
+        let reconnects = |how: &How| !matches!(how, How::Kernel(_)) || self.cuts();
+        let relay = self.watched_by(Source::Relay);
+        let closes = relay || self.cuts() || self.watched_by(Source::Report);
         Abilities {
-            reconnect: true,
+            reconnect: if instances.is_empty() {
+                reconnects(&self.reconnect.clone().unwrap_or_else(|| self.own_reconnect()))
+            } else {
+                instances.iter().all(|i| reconnects(&self.reconnect_of(i)))
+            },
             restart_instance: !self.instances.is_empty()
                 && self.instances.iter().all(|i| i.restart.is_some()),
             restart_gateway: self.restart.is_some(),
+            close_session: closes,
+            close_sessions: closes,
+            drain: relay,
         }
     }
 }

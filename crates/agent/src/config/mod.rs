@@ -11,7 +11,9 @@
 mod bytes;
 mod diff;
 mod gateway;
+mod kernel;
 mod limits;
+mod relay;
 mod tracker;
 mod validate;
 
@@ -22,6 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use mooring_core::id::AgentId;
+pub use mooring_report::{GatewayReport as ReportSection, ReportConfig};
 use mooring_runtime::config::SecretFile;
 use mooring_runtime::telemetry::TelemetryConfig;
 use mooring_runtime::tls::ClientTlsConfig;
@@ -30,7 +33,9 @@ use serde::{Deserialize, Serialize};
 pub use bytes::ByteSize;
 pub use diff::{Changed, Diff, InstanceDiff, diff};
 pub use gateway::{ExpectConfig, GatewayConfig, HeartbeatConfig, InstanceConfig, PromiseConfig, WatchConfig};
+pub use kernel::{KernelSection, ProcessRef};
 pub use limits::LimitsConfig;
+pub use relay::{HoldSection, KeepaliveSection, ProxyTo, RelayLimits, RelaySection, RelaySetup};
 pub use tracker::TrackerSection;
 pub(crate) use validate::{address_of, check_command, check_headers, join};
 
@@ -55,6 +60,8 @@ pub struct AgentConfig {
     pub health: HealthSection,
     /// Logs, traces, metrics.
     pub telemetry: TelemetryConfig,
+    /// Where gateways report to, once one is watched that way.
+    pub report: ReportConfig,
     /// What it watches.
     #[serde(rename = "gateway")]
     pub gateways: Vec<GatewayConfig>,

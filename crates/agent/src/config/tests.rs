@@ -32,16 +32,20 @@ fn gateway(text: &str) -> String {
 #[test]
 fn the_sample_is_valid_and_means_what_it_says() {
     let config = from(SAMPLE.as_ref()).unwrap();
-    let [chat, bots] = config.gateways.as_slice() else { panic!("two gateways") };
+    let [chat, bots, front] = config.gateways.as_slice() else { panic!("three gateways") };
     assert_eq!(
         chat.abilities(),
-        Abilities { reconnect: true, restart_instance: false, restart_gateway: true }
+        Abilities { reconnect: true, restart_instance: false, restart_gateway: true, ..Abilities::default() }
     );
     assert_eq!(
         bots.abilities(),
-        Abilities { reconnect: true, restart_instance: true, restart_gateway: true }
+        Abilities { reconnect: true, restart_instance: true, restart_gateway: true, ..Abilities::default() }
     );
     assert_eq!(chat.instances().iter().map(|i| i.id.as_str().to_owned()).collect::<Vec<_>>(), ["chat"]);
+    assert_eq!(front.abilities().bits(), 0b11_1001);
+    let relay = front.relay.as_ref().unwrap().setup(front).unwrap().config;
+    assert_eq!((relay.listeners.len(), relay.hold.when_refused), (1, true));
+    assert_eq!(front.kernel.as_ref().unwrap().selector(front).unwrap().ports(), [9002]);
     assert!(matches!(&chat.restart, Some(How::Supervise(s)) if s.grace == "10s".parse().unwrap() && s.start));
     let urls: Vec<String> = bots.instances().iter().map(|i| bots.watch(i).url).collect();
     assert_eq!(urls, ["wss://bots.example.com/ws/acct-1", "wss://bots.example.com/ws/acct-2"]);
@@ -198,7 +202,7 @@ fn the_same_file_again_changes_nothing() {
     let config = two();
     let nothing = diff(&config, &config);
     assert!(nothing.is_empty());
-    assert_eq!(names(&nothing.unchanged), ["chat", "bots"]);
+    assert_eq!(names(&nothing.unchanged), ["chat", "bots", "front"]);
     // Nor does writing a default out, or naming the implied instance.
     let mut explicit = config.clone();
     let implied = explicit.gateways[0].instances();
@@ -215,7 +219,7 @@ fn only_what_changed_is_touched() {
     let third = InstanceConfig { id: "acct-3".parse().unwrap(), ..new.gateways[1].instances[0].clone() };
     new.gateways[1].instances.push(third);
     let found = diff(&old, &new);
-    assert_eq!(names(&found.unchanged), ["chat"]);
+    assert_eq!(names(&found.unchanged), ["chat", "front"]);
     let [changed] = found.changed.as_slice() else { panic!("{found:?}") };
     assert_eq!(names(&changed.instances.changed), ["acct-1"]);
     assert_eq!(names(&changed.instances.added), ["acct-3"]);
@@ -245,7 +249,7 @@ fn only_what_changed_is_touched() {
     let found = diff(&old, &new);
     assert_eq!(
         (names(&found.removed), names(&found.unchanged)),
-        (vec!["chat".to_owned()], vec!["bots".to_owned()])
+        (vec!["chat".to_owned()], vec!["bots".to_owned(), "front".to_owned()])
     );
     assert_eq!(found.at_next_start, ["health"]);
     assert_eq!(names(&diff(&new, &old).added), ["chat"]);

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, Uri};
 use mooring_core::limits::{MAX_LABEL, MAX_LABELS};
+use mooring_core::session::Source;
 use mooring_runtime::config::{HumanDuration, Problem, SecretFile, Validate};
 use mooring_runtime::tls::ClientTlsConfig;
 
@@ -45,6 +46,7 @@ impl Validate for AgentConfig {
             );
         }
         found.extend(self.telemetry.problems("telemetry"));
+        found.extend(self.report.problems("report"));
         if self.gateways.len() > MAX_GATEWAYS {
             found.push(Problem::new(
                 "gateway",
@@ -107,10 +109,13 @@ fn controller(config: &ControllerSection, found: &mut Vec<Problem>) {
 }
 
 fn gateway(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
-    let url = address_of(&config.url, ["ws", "wss"]);
-    if let Err(problem) = &url {
+    // Only who dials needs to know where.
+    if (!config.url.is_empty() || config.watched_by(Source::Canary))
+        && let Err(problem) = address_of(&config.url, ["ws", "wss"])
+    {
         found.push(Problem::new(join(key, "url"), problem));
     }
+    watch(config, key, found);
     labels(&config.labels, &join(key, "labels"), found);
     expect(config, &join(key, "expect"), found);
     heartbeat(&config.heartbeat, &join(key, "heartbeat"), found);
@@ -119,7 +124,10 @@ fn gateway(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
     if let Err(problem) = &tracker {
         found.push(Problem::new(join(key, "tracker"), problem));
     }
-    how(&config.reconnect, Job::Reconnect, &join(key, "reconnect"), found);
+    if let Some(reconnect) = &config.reconnect {
+        how(reconnect, Job::Reconnect, &join(key, "reconnect"), found);
+        by_a_watcher(config, reconnect, &join(key, "reconnect"), found);
+    }
     if let Some(restart) = &config.restart {
         how(restart, Job::RestartGateway, &join(key, "restart"), found);
         if let (Ok(tracker), Some(time)) = (&tracker, restart.longest())
@@ -137,6 +145,67 @@ fn gateway(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
         }
     }
     instances(config, key, found);
+}
+
+/// The ways to watch, and that each has what it needs.
+fn watch(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
+    if config.watch.is_empty() {
+        found.push(
+            Problem::new(join(key, "watch"), "at least one way to watch is needed")
+                .with_hint("canary, relay, kernel or report"),
+        );
+    }
+    for (index, way) in config.watch.iter().enumerate() {
+        if config.watch.iter().take(index).any(|other| other == way) {
+            found.push(Problem::new(join(key, "watch"), format!("`{way}` is given twice")));
+        }
+    }
+    for (way, section) in [
+        (Source::Relay, config.relay.is_some()),
+        (Source::Kernel, config.kernel.is_some()),
+        (Source::Report, config.report.is_some()),
+    ] {
+        if section && !config.watched_by(way) {
+            let problem = format!("has no effect: `{way}` is not in `watch`");
+            found.push(Problem::new(join(key, way.name()), problem));
+        }
+    }
+    if config.watched_by(Source::Relay) {
+        match &config.relay {
+            Some(relay) => found.extend(relay.problems(config, &join(key, "relay"))),
+            None => found.push(
+                Problem::new(join(key, "relay"), "a relay needs a place to listen on")
+                    .with_hint("[gateway.relay] listen = [\"0.0.0.0:8080\"]"),
+            ),
+        }
+    }
+    if config.watched_by(Source::Kernel) {
+        found.extend(config.kernel.clone().unwrap_or_default().problems(config, &join(key, "kernel")));
+    }
+    if let Some(report) = &config.report {
+        found.extend(report.problems(&join(key, "report")));
+    }
+}
+
+/// Executors that work through a watcher need that watcher.
+fn by_a_watcher(config: &GatewayConfig, how: &How, key: &str, found: &mut Vec<Problem>) {
+    let needs = match how {
+        How::Canary(_) => Source::Canary,
+        How::Relay(_) => Source::Relay,
+        How::Kernel(_) => Source::Kernel,
+        How::Report(_) => Source::Report,
+        How::Command(_) | How::Http(_) | How::Supervise(_) => return,
+    };
+    if !config.watched_by(needs) {
+        let problem = format!("`{}` needs the gateway to be watched by it: add it to `watch`", how.name());
+        found.push(Problem::new(join(key, "how"), problem));
+    }
+    if needs == Source::Kernel && !config.kernel.as_ref().is_some_and(|k| k.cut) {
+        found.push(
+            Problem::new(join(key, "how"), "connections may not be cut")
+                .with_hint("allow it with `kernel.cut = true`"),
+        );
+    }
 }
 
 fn instances(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
@@ -158,8 +227,10 @@ fn instances(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
         }
         if let Some(reconnect) = &instance.reconnect {
             how(reconnect, Job::Reconnect, &join(&key, "reconnect"), found);
+            by_a_watcher(config, reconnect, &join(&key, "reconnect"), found);
         }
         if let Some(restart) = &instance.restart {
+            by_a_watcher(config, restart, &join(&key, "restart"), found);
             how(restart, Job::RestartInstance, &join(&key, "restart"), found);
         }
     }

@@ -12,6 +12,8 @@ mod command;
 mod http;
 mod process;
 mod procfs;
+pub(crate) mod report;
+pub mod sessions;
 pub mod supervise;
 mod tail;
 
@@ -23,19 +25,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mooring_core::id::{InstanceId, OrderId, Target};
+use mooring_core::id::{GatewayId, InstanceId, OrderId, Target};
 use mooring_core::limits::{MAX_MESSAGE, MAX_OUTPUT_TAIL, clip};
 use mooring_core::observation::Observation;
 use mooring_core::order::Action;
+use mooring_report::OrderRequest;
 use mooring_runtime::config::Problem;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::sessions::Sources;
 pub use canary::{CanaryConfig, ReconnectHandle, ReconnectRequest};
 pub use command::CommandConfig;
 pub use http::{ExpectStatus, HttpConfig};
 pub use process::{Exit, StopSignal};
+pub use report::ReportOrder;
+pub use sessions::{CloseSessions, HoldDuring, KernelCut, RelayClose};
 pub use supervise::{OnAgentExit, ProcessStatus, SuperviseConfig, Supervised, SupervisedHandle};
 
 /// What an executor is told of the order it carries out.
@@ -53,6 +59,8 @@ pub struct ExecContext {
     pub time_limit: Duration,
     /// Between closing a session and dialling again.
     pub delay: Duration,
+    /// Over how much time sessions are closed; `None`: as configured.
+    pub spread: Option<Duration>,
     /// The trace context of the execution.
     pub traceparent: Option<String>,
 }
@@ -138,6 +146,10 @@ pub struct Surroundings {
     pub watcher: Option<ReconnectHandle>,
     /// The gateway's process, if this agent runs it.
     pub process: Option<SupervisedHandle>,
+    /// Who sees the gateway's real sessions.
+    pub sessions: Arc<Sources>,
+    /// Where orders go to the gateway's own client, if it reports.
+    pub reporting: Option<(GatewayId, mpsc::Sender<OrderRequest>)>,
 }
 
 /// An executor's settings as they stand in the configuration.
@@ -222,6 +234,12 @@ executors! {
     Http(HttpConfig) = "http";
     /// The agent runs the gateway as its child.
     Supervise(SuperviseConfig) = "supervise";
+    /// The relay closes the instance's real sessions; their peers open new ones.
+    Relay(RelayClose) = "relay";
+    /// The kernel cuts the instance's connections; their peers, or the gateway, open new ones.
+    Kernel(KernelCut) = "kernel";
+    /// The gateway's own client is asked.
+    Report(ReportOrder) = "report";
 }
 
 impl Default for How {

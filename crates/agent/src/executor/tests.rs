@@ -22,6 +22,7 @@ fn context() -> ExecContext {
         reason: "because".to_owned(),
         time_limit: LONG,
         delay: Duration::ZERO,
+        spread: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     }
 }
@@ -33,9 +34,10 @@ async fn run(how: &str, context: &ExecContext) -> Outcome {
 async fn run_until(how: &str, context: &ExecContext, cancel: CancellationToken) -> Outcome {
     let text = format!("id = 'g'\nurl = 'ws://h/'\nreconnect = {how}\n");
     let config: GatewayConfig = toml_like(&text);
-    assert_eq!(config.reconnect.problems("x"), []);
-    let executor = config.reconnect.build(&Surroundings::default()).unwrap();
-    assert_eq!(executor.name(), config.reconnect.name());
+    let how = config.reconnect.unwrap();
+    assert_eq!(how.problems("x"), []);
+    let executor = how.build(&Surroundings::default()).unwrap();
+    assert_eq!(executor.name(), how.name());
     executor.run(context, cancel).await
 }
 
@@ -271,7 +273,11 @@ async fn tls_is_verified() {
 #[tokio::test]
 async fn the_watcher_is_asked_and_its_word_awaited() {
     let (watcher, mut asked) = mpsc::channel(1);
-    let around = Surroundings { instance: Some("i".parse().unwrap()), watcher: Some(watcher), process: None };
+    let around = Surroundings {
+        instance: Some("i".parse().unwrap()),
+        watcher: Some(watcher),
+        ..Surroundings::default()
+    };
     let canary = How::default().build(&around).unwrap();
     let order = ExecContext { delay: Duration::from_secs(3), ..context() };
     for answer in [Ok(()), Err("no such session".to_owned())] {
@@ -309,8 +315,8 @@ async fn a_delay_is_waited_out_and_can_be_cut_short() {
 
 #[test]
 fn each_job_has_its_executors() {
-    assert_eq!(How::names_for(Job::Reconnect), ["canary", "command", "http"]);
-    assert_eq!(How::names_for(Job::RestartInstance), ["command", "http"]);
+    assert_eq!(How::names_for(Job::Reconnect), ["canary", "command", "http", "relay", "kernel", "report"]);
+    assert_eq!(How::names_for(Job::RestartInstance), ["command", "http", "report"]);
     assert_eq!(How::names_for(Job::RestartGateway), ["command", "http", "supervise"]);
     let supervise = How::Supervise(SuperviseConfig::new(vec!["x".to_owned()]));
     assert!(supervise.build(&Surroundings::default()).is_err());

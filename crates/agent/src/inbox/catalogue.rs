@@ -8,8 +8,10 @@ use std::sync::Arc;
 use mooring_core::id::{AgentId, GatewayId, GatewayRef, Incarnation, InstanceId};
 use tokio::sync::watch;
 
-use crate::config::GatewayConfig;
-use crate::executor::{Executor, ProcessStatus, ReconnectHandle, Sightings, SupervisedHandle, Surroundings};
+use crate::config::{GatewayConfig, InstanceConfig};
+use crate::executor::{
+    CloseSessions, Executor, HoldDuring, ProcessStatus, Sightings, SupervisedHandle, Surroundings,
+};
 
 /// Everything that can be done, by gateway.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Catalogue {
 pub struct GatewayHands {
     /// Restarts it; `None`: nothing does.
     pub restart: Option<Arc<dyn Executor>>,
+    /// Closes real sessions; `None`: nobody sees any.
+    pub sessions: Option<Arc<dyn Executor>>,
     /// What can be done to its instances.
     pub instances: HashMap<InstanceId, InstanceHands>,
     /// Its process, where this agent runs it.
@@ -40,34 +44,45 @@ pub struct InstanceHands {
 }
 
 impl GatewayHands {
-    /// Builds the executors of one gateway as configured.
+    /// Builds the executors of one gateway as configured; `registered` are the instances it made known itself.
     ///
     /// # Errors
     /// In words, when an executor lacks something: `supervise` without a process, say.
     pub fn build(
         config: &GatewayConfig,
-        watcher: ReconnectHandle,
-        process: Option<SupervisedHandle>,
+        registered: &[InstanceConfig],
+        around: &Surroundings,
         sightings: Sightings,
     ) -> Result<Self, String> {
-        let around = Surroundings { instance: None, watcher: Some(watcher), process: process.clone() };
+        let sources = &around.sessions;
         let at = |what: &str, why: String| format!("gateway `{}`: {what}: {why}", config.id);
         let restart = config
             .restart
             .as_ref()
-            .map(|how| how.build(&around).map_err(|why| at("restart", why)))
+            .map(|how| how.build(around).map_err(|why| at("restart", why)))
             .transpose()?;
+        let restart = restart.map(|inner| -> Arc<dyn Executor> {
+            if sources.door().is_some() {
+                Arc::new(HoldDuring::new(inner, Arc::clone(sources)))
+            } else {
+                inner
+            }
+        });
+        let sessions = sources
+            .closer()
+            .map(|_| -> Arc<dyn Executor> { Arc::new(CloseSessions::new(Arc::clone(sources))) });
         let mut instances = HashMap::new();
-        for instance in config.instances() {
+        for instance in config.instances().iter().chain(registered) {
             let around = Surroundings { instance: Some(instance.id.clone()), ..around.clone() };
             let what = |verb: &str| format!("instance `{}`: {verb}", instance.id);
             let reconnect =
-                config.reconnect_of(&instance).build(&around).map_err(|why| at(&what("reconnect"), why))?;
+                config.reconnect_of(instance).build(&around).map_err(|why| at(&what("reconnect"), why))?;
             let restart = instance.restart.as_ref().map(|how| how.build(&around));
             let restart = restart.transpose().map_err(|why| at(&what("restart"), why))?;
             instances.insert(instance.id.clone(), InstanceHands { reconnect, restart });
         }
-        Ok(Self { restart, instances, process: process.map(|p| p.status()), sightings })
+        let process = around.process.as_ref().map(SupervisedHandle::status);
+        Ok(Self { restart, sessions, instances, process, sightings })
     }
 
     /// The run of its process, where that is known.

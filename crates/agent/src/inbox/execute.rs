@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use mooring_core::id::{GatewayId, Target};
 use mooring_core::limits::{MAX_MESSAGE, clip};
 use mooring_core::observation::Observation;
-use mooring_core::order::{Receipt, Stage};
+use mooring_core::order::{Action, Receipt, Stage};
 use mooring_core::time::{Mono, Timestamp, human};
 use mooring_proto::link::OrderMessage;
 use mooring_runtime::telemetry::trace_context;
@@ -17,6 +17,7 @@ use tracing::{Instrument as _, Span};
 
 use super::lanes::Aimed;
 use super::{DEFAULT_TIME_LIMIT, MAX_TIME_LIMIT, Shared, judge, now};
+use crate::executor::sessions::MAX_SPREAD;
 use crate::executor::{ExecContext, Executor, Outcome, Sightings, tell};
 use crate::ledger::Acceptance;
 
@@ -127,8 +128,11 @@ async fn start(shared: &Arc<Shared>, job: &Job, executor: &dyn Executor) -> Rece
 /// Runs the executor within the time limit and what it gets to clean up; what it does wrong stays here.
 pub(super) async fn carry_out(executor: &dyn Executor, job: &Job, clean_up: Duration) -> Outcome {
     let order = &job.order;
-    let limit =
-        if order.time_limit.is_zero() { DEFAULT_TIME_LIMIT } else { order.time_limit.min(MAX_TIME_LIMIT) };
+    let limit = if order.time_limit.is_zero() {
+        DEFAULT_TIME_LIMIT
+    } else {
+        order.time_limit.min(MAX_TIME_LIMIT.saturating_add(order.spread.unwrap_or_default().min(MAX_SPREAD)))
+    };
     let context = ExecContext {
         order: order.id,
         target: order.target.clone(),
@@ -136,6 +140,7 @@ pub(super) async fn carry_out(executor: &dyn Executor, job: &Job, clean_up: Dura
         reason: order.reason.clone(),
         time_limit: limit,
         delay: order.delay,
+        spread: order.spread,
         traceparent: job.traceparent(),
     };
     let cancel = CancellationToken::new();
@@ -162,6 +167,10 @@ pub(super) async fn carry_out(executor: &dyn Executor, job: &Job, clean_up: Dura
 }
 
 async fn disturb(sightings: &Sightings, job: &Job, observation: Observation) {
+    // One session among many: what the others show goes on to count. And a door that opens disturbs nobody.
+    if matches!(job.order.action, Action::CloseSession | Action::Resume) {
+        return;
+    }
     let instance = job.order.target.instance().map(|i| i.instance.clone());
     tell(sightings, instance, observation).await;
 }

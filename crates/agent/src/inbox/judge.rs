@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mooring_core::id::Fence;
+use mooring_core::id::{Fence, InstanceRef, Target};
 use mooring_core::order::{Action, Receipt, Stage};
 use mooring_core::time::human;
 use mooring_proto::link::OrderMessage;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, GatewayHands};
 use super::lanes::MAX_QUEUED;
 use crate::executor::{Executor, Sightings};
 
@@ -91,25 +91,32 @@ fn hands(order: &OrderMessage, catalogue: &Catalogue) -> Result<(Arc<dyn Executo
     let nothing = |what: &str| {
         format!("nothing is configured that could {what}: see `reconnect` and `restart` in the agent's file")
     };
-    let executor = match (order.action, order.target.instance()) {
-        (Action::RestartGateway, None) => {
+    let instance = |name: &InstanceRef| {
+        gateway.instances.get(&name.instance).ok_or_else(|| format!("{name} is not watched by this agent"))
+    };
+    let executor = match (order.action, &order.target) {
+        (Action::RestartGateway, Target::Gateway(_)) => {
             gateway.restart.as_ref().ok_or_else(|| nothing("restart this gateway"))?
         }
-        (Action::RestartGateway, Some(_)) => {
-            return Err("restart_gateway is aimed at a gateway, not at an instance".to_owned());
+        (Action::RestartInstance, Target::Instance(name)) => {
+            instance(name)?.restart.as_ref().ok_or_else(|| nothing("restart this instance"))?
         }
-        (action, None) => return Err(format!("{action} is aimed at an instance, not at a whole gateway")),
-        (action, Some(name)) => {
-            let instance = gateway
-                .instances
-                .get(&name.instance)
-                .ok_or_else(|| format!("{name} is not watched by this agent"))?;
-            match action {
-                Action::RestartInstance => {
-                    instance.restart.as_ref().ok_or_else(|| nothing("restart this instance"))?
-                }
-                _ => &instance.reconnect,
-            }
+        (Action::Reconnect | Action::ReconnectSlowly, Target::Instance(name)) => &instance(name)?.reconnect,
+        (Action::CloseSession, Target::Session(_))
+        | (Action::CloseSessions, Target::Gateway(_))
+        | (Action::Drain | Action::Resume, Target::Gateway(_)) => sessions(gateway)?,
+        (Action::CloseSessions, Target::Instance(name)) => {
+            instance(name)?;
+            sessions(gateway)?
+        }
+        (action, Target::Gateway(_)) => {
+            return Err(format!("{action} is aimed at an instance or a session, not at a whole gateway"));
+        }
+        (action, Target::Instance(_)) => {
+            return Err(format!("{action} is aimed at a gateway or a session, not at an instance"));
+        }
+        (action, Target::Session(_)) => {
+            return Err(format!("{action} is aimed at a gateway or an instance, not at a session"));
         }
     };
     // An agent that does not run the process knows of no runs; what is aimed at one may still be meant.
@@ -122,4 +129,10 @@ fn hands(order: &OrderMessage, catalogue: &Catalogue) -> Result<(Arc<dyn Executo
         ));
     }
     Ok((Arc::clone(executor), gateway.sightings.clone()))
+}
+
+fn sessions(gateway: &GatewayHands) -> Result<&Arc<dyn Executor>, String> {
+    gateway.sessions.as_ref().ok_or_else(|| {
+        "nobody sees this gateway's real sessions: add relay, kernel or report to its `watch`".to_owned()
+    })
 }

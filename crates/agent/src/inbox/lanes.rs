@@ -1,6 +1,6 @@
 //! Which accepted orders of one gateway may run now.
 //!
-//! An order on the gateway runs alone. Orders on different instances run beside each other (a slow reconnect waits half
+//! An order on the gateway runs alone. Orders on different instances and sessions run beside each other (a slow reconnect waits half
 //! a minute; ten of them must not take five). Two orders that must not run together run in the order they came, and
 //! nobody overtakes somebody he would be in the way of, so that a restart is not put off for ever by reconnects.
 
@@ -32,7 +32,9 @@ impl<T> Default for Lanes<T> {
 fn exclude(a: &Target, b: &Target) -> bool {
     match (a, b) {
         (Target::Instance(a), Target::Instance(b)) => a == b,
-        _ => true,
+        (Target::Session(a), Target::Session(b)) => a == b,
+        (Target::Session(_), Target::Instance(_)) | (Target::Instance(_), Target::Session(_)) => false,
+        (Target::Gateway(_), _) | (_, Target::Gateway(_)) => true,
     }
 }
 

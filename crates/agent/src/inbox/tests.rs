@@ -96,6 +96,7 @@ fn catalogue(
 ) -> Catalogue {
     let puppet = || -> Arc<dyn Executor> { Arc::new(Puppet(begun.clone())) };
     let hands = |restartable: bool| GatewayHands {
+        sessions: None,
         restart: restartable.then(puppet),
         instances: ["x", "y"]
             .map(|i| (i.parse().unwrap(), InstanceHands { reconnect: puppet(), restart: None }))
@@ -157,6 +158,7 @@ fn order(n: u128, target: &str, action: Action) -> OrderMessage {
         valid_for: LONG,
         delay: Duration::from_millis(3),
         time_limit: LONG,
+        spread: None,
         reason: "because".to_owned(),
         traceparent: Some(PARENT.to_owned()),
     }

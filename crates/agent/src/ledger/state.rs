@@ -74,7 +74,10 @@ impl State {
 
     fn raise(&mut self, target: &str, fence: Fence) {
         // A target that is not one is of a later version of the agent; it is not ours to act on.
-        if let Ok(target) = target.parse() {
+        // Sessions have no fences: there is no end of them, each lives once, and to close one that is closed does nothing.
+        if let Ok(target) = target.parse::<Target>()
+            && target.session().is_none()
+        {
             let kept = self.fences.entry(target).or_insert(fence);
             *kept = fence.max(*kept);
         }
@@ -133,7 +136,10 @@ impl State {
     }
 
     pub(super) fn room_for(&self, orders: &[Acceptance]) -> Result<(), LedgerError> {
-        let new = orders.iter().filter(|a| !self.fences.contains_key(&a.target)).count();
+        let new = orders
+            .iter()
+            .filter(|a| a.target.session().is_none() && !self.fences.contains_key(&a.target))
+            .count();
         if self.fences.len() + new > MAX_TARGETS { Err(LedgerError::TooManyTargets) } else { Ok(()) }
     }
 

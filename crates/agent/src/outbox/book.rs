@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use mooring_core::condition::{Condition, ConditionKind, Status};
 use mooring_core::id::{GatewayId, Incarnation, InstanceId};
+use mooring_core::session::SessionCounts;
 use mooring_proto::link::{ConditionChange, GatewayDecl, InstanceDecl};
 
 /// Something to be told.
@@ -18,6 +19,12 @@ pub(super) struct Gateway {
     pub(super) decl: GatewayDecl,
     mark: Mark,
     pub(super) gone: bool,
+    /// Whether it is described otherwise than it was told.
+    redeclare: bool,
+    /// Its sessions in numbers, once there are any.
+    counts: Option<SessionCounts>,
+    /// Whether they have changed since they were told.
+    counted: bool,
 }
 
 #[derive(Debug)]
@@ -98,10 +105,21 @@ impl Book {
             Some(gateway) => {
                 gateway.decl = decl;
                 gateway.gone = false;
+                gateway.redeclare = true;
             }
             None => {
                 self.gateway_names.insert(decl.id.clone(), handle);
-                self.gateways.insert(handle, Gateway { decl, mark: Mark::default(), gone: false });
+                self.gateways.insert(
+                    handle,
+                    Gateway {
+                        decl,
+                        mark: Mark::default(),
+                        gone: false,
+                        redeclare: true,
+                        counts: None,
+                        counted: false,
+                    },
+                );
             }
         }
         self.enqueue(Key::Gateway(handle));
@@ -138,6 +156,7 @@ impl Book {
         let Some(entry) = self.gateways.get_mut(&gateway).filter(|g| !g.gone) else { return };
         if entry.decl.incarnation != incarnation {
             entry.decl.incarnation = incarnation;
+            entry.redeclare = true;
             self.enqueue(Key::Gateway(gateway));
         }
     }
@@ -168,6 +187,17 @@ impl Book {
         entry.dirty |= 1 << index;
         entry.conditions[index] = Some((condition, traceparent));
         self.enqueue(Key::Instance(instance));
+    }
+
+    /// The sessions of a gateway, in numbers.
+    pub(super) fn set_counts(&mut self, gateway: u32, counts: SessionCounts) {
+        let Some(entry) = self.gateways.get_mut(&gateway).filter(|g| !g.gone) else { return };
+        if entry.counts.as_ref() == Some(&counts) {
+            return;
+        }
+        entry.counts = Some(counts);
+        entry.counted = true;
+        self.enqueue(Key::Gateway(gateway));
     }
 
     /// The controller knows nothing any more. Only what is wrong stays in the queue; the rest is for the bulk.
@@ -246,11 +276,17 @@ impl Book {
         told == Some(self.generation)
     }
 
-    /// A gateway's declaration is in a report.
-    pub(super) fn gateway_told(&mut self, handle: u32) -> Option<&GatewayDecl> {
+    /// A gateway is in a report: its declaration, if it is to be made, and its numbers, if they are to be told.
+    pub(super) fn gateway_told(
+        &mut self,
+        handle: u32,
+    ) -> Option<(Option<&GatewayDecl>, Option<&SessionCounts>)> {
         let gateway = self.gateways.get_mut(&handle)?;
+        let again = gateway.mark.told != self.generation;
         gateway.mark.told = self.generation;
-        Some(&gateway.decl)
+        let declare = std::mem::take(&mut gateway.redeclare) || again;
+        let count = std::mem::take(&mut gateway.counted) || again;
+        Some((declare.then_some(&gateway.decl), gateway.counts.as_ref().filter(|_| count)))
     }
 
     /// An instance is in a report: its declaration if it is to be made, and the conditions to tell: all of them with

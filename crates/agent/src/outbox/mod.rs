@@ -10,6 +10,7 @@
 //!   most 5 N of them, however long the controller is away.
 //! * The *flight* holds the reports that were numbered and not yet acknowledged, at most a window of them. They are sent
 //!   again, unchanged and under their numbers, when a stream broke. What is in a report is history: it is not coalesced.
+//! * *Ends of sessions* are told once, a bounded number of them; what a lost snapshot loses of them stays in the numbers.
 //! * *Receipts* are kept whatever happens until the report that carried them is acknowledged.
 //!
 //! What the controller knows is kept track of by *generation*: a snapshot begins a new one, and whatever was not told in
@@ -39,6 +40,7 @@ use mooring_core::condition::Condition;
 use mooring_core::id::{Incarnation, InstanceId};
 use mooring_core::limits::{MAX_MESSAGE, MAX_OUTPUT_TAIL, clip};
 use mooring_core::order::Receipt;
+use mooring_core::session::{SessionClose, SessionCounts};
 use mooring_core::time::Mono;
 use mooring_proto::agent_v1 as pb;
 use mooring_proto::link::GatewayDecl;
@@ -48,6 +50,9 @@ use book::Book;
 use flight::Flight;
 pub use shared::Outgoing;
 use snapshot::Snapshot;
+
+/// Ends of sessions that wait to be told, at most.
+pub const CLOSES_KEPT: usize = 4_096;
 
 /// What the controller said when it let us in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +88,7 @@ pub struct Outbox {
     book: Book,
     flight: Flight,
     receipts: VecDeque<Receipt>,
+    closes: VecDeque<(u32, SessionClose)>,
     snapshot: Option<Snapshot>,
     /// The window, while there is a stream.
     window: Option<usize>,
@@ -132,6 +138,20 @@ impl Outbox {
         receipt.message = clip(&receipt.message, MAX_MESSAGE);
         receipt.output = clip(&receipt.output, MAX_OUTPUT_TAIL);
         self.receipts.push_back(receipt);
+    }
+
+    /// The sessions of a gateway in numbers.
+    pub fn session_counts(&mut self, gateway: u32, counts: SessionCounts) {
+        self.book.set_counts(gateway, counts);
+    }
+
+    /// A session of a gateway ended. Of more than [`CLOSES_KEPT`] that wait, the oldest are forgotten: the numbers have
+    /// them all.
+    pub fn session_closed(&mut self, gateway: u32, close: SessionClose) {
+        if self.closes.len() == CLOSES_KEPT {
+            self.closes.pop_front();
+        }
+        self.closes.push_back((gateway, close));
     }
 
     /// A stream was opened. What is not durable by its terms is sent again, or everything is told anew. Returns the
@@ -219,7 +239,7 @@ impl Outbox {
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
-            pending: self.book.pending(),
+            pending: self.book.pending() + self.closes.len(),
             receipts: self.receipts.len(),
             unacknowledged: self.flight.len(),
             gateways: self.book.gateways(),

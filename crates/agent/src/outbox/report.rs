@@ -1,8 +1,10 @@
 //! From the book to a report, within its bounds.
 
 use mooring_core::order::Receipt;
+use mooring_core::session::{MAX_CLOSES, SessionClose};
 use mooring_proto::agent_v1 as pb;
 use mooring_proto::link::{ConditionChange, receipt_to_pb, to_columns};
+use mooring_proto::sessions::{close_to_pb, counts_to_pb};
 use prost::Message as _;
 
 use super::Outbox;
@@ -42,6 +44,8 @@ impl Draft {
             && self.gone.is_empty()
             && self.rows.is_empty()
             && self.receipts.is_empty()
+            && r.session_counts.is_empty()
+            && r.session_closes.is_empty()
     }
 
     fn receipt(&mut self, receipt: Receipt) {
@@ -83,11 +87,30 @@ impl Draft {
     }
 
     fn gateway(&mut self, handle: u32, book: &mut Book) {
-        if let Some(decl) = book.gateway_told(handle) {
+        let Some((decl, counts)) = book.gateway_told(handle) else { return };
+        if let Some(decl) = decl {
             let packed = decl.to_pb();
             self.bytes += packed.encoded_len();
             self.report.gateways.push(packed);
         }
+        if let Some(counts) = counts {
+            let packed = counts_to_pb(handle, counts);
+            self.bytes += packed.encoded_len();
+            self.report.session_counts.push(packed);
+        }
+    }
+
+    /// A session that ended. One of a gateway that is gone has nobody left to be told of.
+    fn close(&mut self, gateway: u32, close: &SessionClose, book: &mut Book) {
+        if book.gateway(gateway).is_none_or(|g| g.gone) {
+            return;
+        }
+        if !book.knows(Key::Gateway(gateway)) {
+            self.gateway(gateway, book);
+        }
+        let packed = close_to_pb(gateway, close);
+        self.bytes += packed.encoded_len();
+        self.report.session_closes.push(packed);
     }
 
     fn instance(&mut self, handle: u32, book: &mut Book) {
@@ -121,7 +144,7 @@ impl Draft {
 impl Outbox {
     /// The next new report, not yet numbered; `None` when there is nothing to tell now.
     ///
-    /// Things go in this order: receipts, changes oldest first, then the bulk of a snapshot that is due.
+    /// Things go in this order: receipts, changes oldest first, ends of sessions, then the bulk of a snapshot that is due.
     pub(super) fn compose(&mut self, now: mooring_core::time::Mono) -> Option<(pb::Report, Vec<Receipt>)> {
         let begin = self.snapshot.as_ref().is_some_and(|s| !s.begun());
         let bulk = self.snapshot.as_ref().is_some_and(|s| s.bulk(now));
@@ -133,6 +156,10 @@ impl Outbox {
         while !draft.full() {
             let Some(key) = self.book.pop() else { break };
             draft.tell(key, &mut self.book);
+        }
+        while draft.report.session_closes.len() < MAX_CLOSES && !draft.full() {
+            let Some((gateway, close)) = self.closes.pop_front() else { break };
+            draft.close(gateway, &close, &mut self.book);
         }
         if bulk {
             while !draft.full() {

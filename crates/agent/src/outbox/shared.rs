@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mooring_core::condition::Condition;
 use mooring_core::id::{Incarnation, InstanceId};
 use mooring_core::order::Receipt;
+use mooring_core::session::{SessionClose, SessionCounts};
 use mooring_proto::link::GatewayDecl;
 use tokio::sync::Notify;
 
@@ -73,6 +74,16 @@ impl Outgoing {
     /// See [`Outbox::receipt`].
     pub fn receipt(&self, receipt: Receipt) {
         self.change(|outbox| outbox.receipt(receipt));
+    }
+
+    /// See [`Outbox::session_counts`].
+    pub fn session_counts(&self, gateway: u32, counts: SessionCounts) {
+        self.change(|outbox| outbox.session_counts(gateway, counts));
+    }
+
+    /// See [`Outbox::session_closed`].
+    pub fn session_closed(&self, gateway: u32, close: SessionClose) {
+        self.change(|outbox| outbox.session_closed(gateway, close));
     }
 
     /// See [`Outbox::usage`].

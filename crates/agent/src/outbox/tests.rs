@@ -31,6 +31,7 @@ fn gateway(name: &str, incarnation: u64) -> GatewayDecl {
         labels: BTreeMap::new(),
         abilities: Abilities::from_bits(1),
         incarnation: (incarnation != 0).then_some(Incarnation(incarnation)),
+        watch: Vec::new(),
     }
 }
 

@@ -119,6 +119,9 @@ pub(super) struct Who {
     pub(super) boot: BootId,
 }
 
+/// The capability of agents that answer questions about sessions.
+const SESSIONS: &str = "sessions";
+
 impl Who {
     pub(super) fn hello(&self, last_sequence: u64, usage: Usage) -> pb::Hello {
         pb::Hello {
@@ -126,7 +129,7 @@ impl Who {
             boot_id: self.boot.0.to_string(),
             node: self.identity.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            capabilities: Vec::new(),
+            capabilities: vec![SESSIONS.to_owned()],
             last_sequence,
             gateways: u32::try_from(usage.gateways).unwrap_or(u32::MAX),
             instances: u32::try_from(usage.instances).unwrap_or(u32::MAX),

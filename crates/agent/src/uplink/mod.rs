@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mooring_core::backoff::Backoff;
-use mooring_core::id::BootId;
+use mooring_core::id::{BootId, GatewayId};
 use mooring_core::order::Receipt;
+use mooring_core::session::{SessionPage, SessionQuery};
 use mooring_proto::link::OrderMessage;
 use mooring_runtime::lifecycle::Tokens;
 use tokio::sync::watch;
@@ -44,6 +45,16 @@ pub trait OrderDesk: Send + Sync + 'static {
     fn durable(&self, receipts: Vec<Receipt>);
 }
 
+/// Who answers questions about sessions, as the uplink sees it.
+pub trait SessionDesk: Send + Sync + 'static {
+    /// The sessions of a gateway, or in words why there is no answer. May take as long as it needs to look at all of them.
+    fn answer(
+        &self,
+        gateway: GatewayId,
+        query: SessionQuery,
+    ) -> BoxFuture<'static, Result<SessionPage, String>>;
+}
+
 /// What the uplink works with.
 pub struct Uplink {
     /// Addresses, token, TLS.
@@ -56,6 +67,8 @@ pub struct Uplink {
     pub outgoing: Outgoing,
     /// Who takes orders.
     pub desk: std::sync::Arc<dyn OrderDesk>,
+    /// Who knows of sessions.
+    pub sessions: std::sync::Arc<dyn SessionDesk>,
     /// How late the agent itself was.
     pub lateness: Lateness,
     /// Instruments.
@@ -64,6 +77,8 @@ pub struct Uplink {
     pub retry: Backoff,
     /// No order is taken any more once this is cancelled.
     pub refuse_orders: CancellationToken,
+    /// Cancelled when another process goes on as this agent: then no goodbye is said.
+    pub handed_on: CancellationToken,
 }
 
 impl std::fmt::Debug for Uplink {

@@ -4,13 +4,14 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use mooring_core::backoff::between;
 use mooring_core::order::{Receipt, Stage};
 use mooring_proto::agent_v1 as pb;
 use mooring_proto::agent_v1::attach_request::Message as Up;
 use mooring_proto::agent_v1::attach_response::Message as Down;
 use mooring_proto::link::OrderMessage;
+use mooring_proto::sessions::{answer_to_pb, question_from_pb};
 use mooring_proto::{duration, duration_from};
 use mooring_runtime::lifecycle::Tokens;
 use tokio::sync::mpsc::error::TrySendError;
@@ -30,6 +31,8 @@ const LEAST_GAP: Duration = Duration::from_millis(50);
 const FLUSH: Duration = Duration::from_secs(2);
 /// Room that reports leave in the queue to the transport for heartbeats and acknowledgements.
 const RESERVED: usize = 8;
+/// Questions that are answered at a time; a controller asks no more than half of it.
+const MAX_QUESTIONS: usize = 64;
 /// Orders of one message at most; more is not a controller's doing.
 const MAX_ORDERS: usize = 10_000;
 
@@ -71,6 +74,8 @@ pub(super) struct Session<'a> {
     heard: Instant,
     /// Orders being put on record, in the order of their messages.
     taking: FuturesOrdered<BoxFuture<'static, u64>>,
+    /// Questions about sessions that are being answered.
+    answering: FuturesUnordered<BoxFuture<'static, pb::SessionsAnswer>>,
     /// Attaching elsewhere, make before break.
     moving: Option<Mover>,
 }
@@ -87,6 +92,7 @@ impl<'a> Session<'a> {
             beaten: now,
             heard: now,
             taking: FuturesOrdered::new(),
+            answering: FuturesUnordered::new(),
             moving: None,
         }
     }
@@ -117,6 +123,7 @@ impl<'a> Session<'a> {
         (self.number, self.seen, self.heard, self.beaten) = (0, 0, now, now);
         self.beat_at = now + attachment.beat.mul_f64(rand::random_range(0.5..1.0));
         self.taking = FuturesOrdered::new();
+        self.answering = FuturesUnordered::new();
         self.board.attached(attachment.epoch, &attachment.controller, &attachment.address);
         let durable = self.uplink.outgoing.lock().attached(
             attachment.terms,
@@ -155,6 +162,14 @@ impl<'a> Session<'a> {
                 }
                 Some(sequence) = self.taking.next(), if !self.taking.is_empty() => {
                     if let Err(end) = send(at, Up::Ack(pb::Ack { sequence })) {
+                        return end;
+                    }
+                }
+                // Only while there is room: an answer is never worth a stream, and is given up with it.
+                Some(answer) = self.answering.next(),
+                    if !self.answering.is_empty() && at.outbound.capacity() > RESERVED =>
+                {
+                    if let Err(end) = send(at, Up::Sessions(answer)) {
                         return end;
                     }
                 }
@@ -214,6 +229,7 @@ impl<'a> Session<'a> {
                 self.uplink.outgoing.lock().resync(spread, now().mono, &mut rand::rng());
             }
             Down::Move(wish) => self.plan_move(wish),
+            Down::Sessions(question) => self.answer(&question),
             Down::Welcome(_) => {
                 let why = "the controller breaks the protocol: a second Welcome";
                 return Err(Turn::Over(StreamEnd::Lost, End::lost(why)));
@@ -254,6 +270,25 @@ impl<'a> Session<'a> {
             taken.await;
             sequence
         }));
+    }
+
+    fn answer(&mut self, question: &pb::SessionsQuestion) {
+        let number = question.number;
+        let refuse = |why: String| -> BoxFuture<'static, pb::SessionsAnswer> {
+            Box::pin(std::future::ready(answer_to_pb(number, &Err(why))))
+        };
+        let answer = if self.answering.len() >= MAX_QUESTIONS {
+            refuse(format!("the agent is answering {MAX_QUESTIONS} questions already"))
+        } else {
+            match question_from_pb(question) {
+                Ok((gateway, query)) => {
+                    let page = self.uplink.sessions.answer(gateway, query);
+                    Box::pin(async move { answer_to_pb(number, &page.await) })
+                }
+                Err(invalid) => refuse(format!("the agent cannot read the question: {invalid}")),
+            }
+        };
+        self.answering.push(answer);
     }
 
     fn plan_move(&mut self, wish: pb::Move) {
@@ -336,6 +371,9 @@ impl<'a> Session<'a> {
         tokio::select! {
             _ = timeout(FLUSH, flushed) => {}
             () = tokens.hard.cancelled() => {}
+        }
+        if self.uplink.handed_on.is_cancelled() {
+            return;
         }
         let reason = "the agent stops".to_owned();
         if send(at, Up::Goodbye(pb::Goodbye { reason })).is_err() {

@@ -47,6 +47,8 @@ pub struct State {
     pub goodbyes: Vec<String>,
     pub heartbeats: u64,
     pub order_acks: Vec<u64>,
+    /// Answers to questions about sessions.
+    pub answers: Vec<pb::SessionsAnswer>,
     pub receipts: Vec<Receipt>,
     pub snapshots: u32,
     pub resent: u64,
@@ -349,6 +351,7 @@ async fn converse(
                 s.goodbyes.push(goodbye.reason);
                 leave = true;
             }
+            Up::Sessions(answer) => s.answers.push(answer),
             Up::Hello(_) => panic!("a second Hello"),
         });
         if leave {

@@ -138,6 +138,7 @@ pub fn order(target: &str, action: Action, fence: u64) -> OrderMessage {
         valid_for: Duration::from_secs(60),
         delay: Duration::ZERO,
         time_limit: Duration::from_secs(20),
+        spread: None,
         reason: "a test".to_owned(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
     }

@@ -1,13 +1,15 @@
-//! Streams that do not end: `Watch` and `WatchEvents`, taken up again where they broke off.
+//! Streams that do not end: `Watch`, `WatchEvents` and `WatchSessions`, taken up again where they broke off.
 //!
 //! A watch is resumed with its token, so that nothing is missed and nothing is shown twice; where the controller no
-//! longer has what happened meanwhile (OUT_OF_RANGE) it begins anew, and says so. A refusal that will not pass by itself
+//! longer has what happened meanwhile (OUT_OF_RANGE) it begins anew, and says so. Each look at sessions is whole, so there nothing can be missed. A refusal that will not pass by itself
 //! ends it.
 
 use std::time::Duration;
 
 use mooring_core::backoff::Backoff;
-use mooring_proto::v1::{Event, WatchEventsRequest, WatchRequest, WatchResponse};
+use mooring_proto::v1::{
+    Event, WatchEventsRequest, WatchRequest, WatchResponse, WatchSessionsRequest, WatchSessionsResponse,
+};
 use tonic::Code;
 
 use super::Client;
@@ -110,6 +112,41 @@ pub(crate) async fn events(
             Err(failure) => failure,
         };
         let pause = retry.after(failure, |why| take(EventUpdate::Lost(why))).await?;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What a watch of sessions has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SessionUpdate {
+    /// One look.
+    Look(Box<WatchSessionsResponse>),
+    /// The stream broke off and is taken up again.
+    Lost(String),
+}
+
+/// Looks at sessions again and again, for ever.
+pub(crate) async fn sessions(
+    client: &Client,
+    request: &WatchSessionsRequest,
+    mut take: impl AsyncFnMut(SessionUpdate) -> Outcome<()>,
+) -> Outcome<std::convert::Infallible> {
+    let mut retry = Retry::new(false);
+    loop {
+        let failure = match client.ask(client.sessions().watch_sessions(request.clone())).await {
+            Ok(mut stream) => loop {
+                match stream.message().await {
+                    Ok(Some(look)) => {
+                        retry.well();
+                        take(SessionUpdate::Look(Box::new(look))).await?;
+                    }
+                    Ok(None) => break Failure::Problem("the controller ended the watch".to_owned()),
+                    Err(status) => break client.failure(status),
+                }
+            },
+            Err(failure) => failure,
+        };
+        let pause = retry.after(failure, |why| take(SessionUpdate::Lost(why))).await?;
         tokio::time::sleep(pause).await;
     }
 }

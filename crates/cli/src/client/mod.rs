@@ -16,6 +16,7 @@ use mooring_proto::v1::fleet_service_client::FleetServiceClient;
 use mooring_proto::v1::order_service_client::OrderServiceClient;
 use mooring_proto::v1::pause_service_client::PauseServiceClient;
 use mooring_proto::v1::policy_service_client::PolicyServiceClient;
+use mooring_proto::v1::session_service_client::SessionServiceClient;
 use mooring_runtime::lifecycle::error_chain;
 use mooring_runtime::tls::{ClientTls, ClientTlsConfig, install_provider};
 use tonic::service::interceptor::InterceptedService;
@@ -25,7 +26,7 @@ use tonic::{Response, Status};
 use crate::args::Globals;
 use crate::failure::{Failure, Outcome, innermost};
 
-pub(crate) use feed::{EventUpdate, Update, events, watch};
+pub(crate) use feed::{EventUpdate, SessionUpdate, Update, events, sessions, watch};
 pub(crate) use order::{follow, over};
 pub(crate) use pages::{MAX_PAGE, pages};
 use token::Credentials;
@@ -33,6 +34,10 @@ use token::Credentials;
 /// Largest answer taken, in bytes. The server keeps its pages below the 4 MiB that grpcurl takes; an explanation with
 /// long outputs may be larger.
 const MAX_ANSWER: usize = 16 << 20;
+/// How long a call may take when nobody says otherwise; and one for which the controller asks agents, for whom it waits
+/// up to 15 s itself.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const ASKING: Duration = Duration::from_secs(20);
 /// A connection on which nothing is answered for this long is probed, then given up: a watch on a dead one would
 /// otherwise be quiet for ever.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -46,6 +51,7 @@ pub(crate) struct Client {
     wire: Wire,
     server: Arc<str>,
     timeout: Duration,
+    asking: Duration,
 }
 
 macro_rules! services {
@@ -69,24 +75,30 @@ services! {
     pauses: PauseServiceClient;
     /// Events.
     events: EventServiceClient;
+    /// Sessions.
+    sessions: SessionServiceClient;
 }
 
 impl Client {
     /// Connects.
     pub(crate) async fn connect(globals: &Globals, lang: Lang) -> Outcome<Self> {
-        let timeout = globals.timeout.get();
+        let given = globals.timeout.map(|timeout| timeout.get());
+        let timeout = given.unwrap_or(TIMEOUT);
         let endpoint = endpoint(globals, timeout)?;
         let credentials = Credentials::load(globals.token_file.as_deref(), lang)?;
         let unreachable = |why: String| Failure::Unreachable { server: globals.server.clone(), why };
         let channel = match tokio::time::timeout(timeout, endpoint.connect()).await {
             Ok(Ok(channel)) => channel,
             Ok(Err(error)) => return Err(unreachable(innermost(&error))),
-            Err(_) => return Err(unreachable(format!("no connection within {}", globals.timeout))),
+            Err(_) => {
+                return Err(unreachable(format!("no connection within {}", crate::text::duration(timeout))));
+            }
         };
         Ok(Self {
             wire: InterceptedService::new(channel, credentials),
             server: globals.server.as_str().into(),
             timeout,
+            asking: given.unwrap_or(ASKING),
         })
     }
 
@@ -95,11 +107,24 @@ impl Client {
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Outcome<T> {
-        match tokio::time::timeout(self.timeout, call).await {
+        self.within(self.timeout, call).await
+    }
+
+    /// As [`call`](Self::call), for what the controller asks agents about.
+    pub(crate) async fn ask<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Outcome<T> {
+        self.within(self.asking, call).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Outcome<T> {
+        match tokio::time::timeout(limit, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.failure(status)),
             Err(_) => {
-                let limit = crate::text::duration(self.timeout);
+                let limit = crate::text::duration(limit);
                 Err(Failure::Refused(Box::new(Status::deadline_exceeded(format!(
                     "no answer within {limit}"
                 )))))

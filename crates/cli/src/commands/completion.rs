@@ -40,7 +40,7 @@ mod tests {
     fn every_shell_gets_a_script_that_knows_the_commands() {
         for shell in Shell::value_variants() {
             let script = String::from_utf8(script(*shell)).unwrap();
-            for word in ["explain", "reconnect", "unpause", "dry-run"] {
+            for word in ["explain", "reconnect", "unpause", "dry-run", "sessions", "drain", "resume"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

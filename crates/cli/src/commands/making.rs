@@ -1,4 +1,4 @@
-//! Making an order: what `reconnect` and `restart` share.
+//! Making orders: what every command that orders something shares.
 
 use mooring_core::id::Target;
 use mooring_proto::v1::{CreateOrderRequest, Order, OrderAction, OrderState};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::orders;
 use crate::client::{Client, follow};
 use crate::context::Context;
-use crate::failure::{Failure, Outcome, PROBLEM};
+use crate::failure::{Failure, Outcome};
 use crate::show::order;
 use crate::text::{self, Text};
 
@@ -41,6 +41,7 @@ impl Making {
             reason: self.reason.clone(),
             request_id,
             validate_only: self.dry_run,
+            spread: None,
         }
     }
 
@@ -52,31 +53,88 @@ impl Making {
         request: CreateOrderRequest,
     ) -> Outcome {
         let made = client.call(client.orders().create_order(request)).await?;
+        self.tell(context, &made)?;
+        if self.wait { wait(context, client, made).await } else { Ok(0) }
+    }
+
+    /// Makes several: all of them before any is waited for.
+    pub(super) async fn make_all(
+        &self,
+        context: &Context,
+        client: &Client,
+        mut requests: Vec<CreateOrderRequest>,
+    ) -> Outcome {
+        if requests.len() == 1
+            && let Some(only) = requests.pop()
+        {
+            return self.make(context, client, only).await;
+        }
+        let (mut tally, mut all) = (Tally::default(), Vec::new());
+        for request in requests {
+            let target = request.target.clone();
+            match client.call(client.orders().create_order(request)).await {
+                Ok(made) => {
+                    self.tell(context, &made)?;
+                    all.push(made);
+                }
+                Err(failure) => tally.take(context, &target, Err(failure))?,
+            }
+        }
+        if self.wait {
+            for made in all {
+                let target = made.target.clone();
+                let outcome = wait(context, client, made).await;
+                tally.take(context, &target, outcome)?;
+            }
+        }
+        Ok(tally.code)
+    }
+
+    /// Shows what was ordered, or would have been; whoever waits is told of its states instead.
+    fn tell(&self, context: &Context, made: &Order) -> Outcome<()> {
         if self.dry_run {
-            context.show("mooring.v1.Order", &made, [made.target.clone()], |look| {
+            context.show("mooring.v1.Order", made, [made.target.clone()], |look| {
                 let action = text::action(made.action(), look.lang);
                 format!("{action} {}: {}\n", made.target, Text::WouldPass.of(look.lang))
-            })?;
-            return Ok(0);
+            })
+        } else if self.wait {
+            Ok(())
+        } else {
+            context.show("mooring.v1.Order", made, [made.name.clone()], |look| {
+                let line = order::line(made, true, look);
+                format!("{}: {}\n{line}\n", Text::Ordered.of(look.lang), made.name)
+            })
         }
-        if !self.wait {
-            context.show("mooring.v1.Order", &made, [made.name.clone()], |look| {
-                format!(
-                    "{}: {}\n{}\n",
-                    Text::Ordered.of(look.lang),
-                    made.name,
-                    order::line(&made, true, look)
-                )
-            })?;
-            return Ok(0);
-        }
-        let ended = wait(context, client, made).await?;
-        Ok(if ended.state() == OrderState::Succeeded { 0 } else { PROBLEM })
     }
 }
 
-/// Follows an order to its end, telling of each state; shows it at the end.
-async fn wait(context: &Context, client: &Client, made: Order) -> Outcome<Order> {
+/// How it went so far: a failure of one order does not keep the next ones, and the first of them is what counts.
+#[derive(Debug, Default)]
+struct Tally {
+    code: u8,
+}
+
+impl Tally {
+    fn take(&mut self, context: &Context, target: &str, outcome: Outcome) -> Outcome<()> {
+        let code = match outcome {
+            Ok(code) => code,
+            // Nobody reads what more there would be to say.
+            Err(Failure::Closed) => return Err(Failure::Closed),
+            Err(failure) => {
+                let words = failure.words(context.lang()).unwrap_or_default();
+                context.note(&format!("{target}: {}", words.trim_end()));
+                failure.exit_code()
+            }
+        };
+        if self.code == 0 {
+            self.code = code;
+        }
+        Ok(())
+    }
+}
+
+/// Follows an order to its end, telling of each state; shows it at the end. One that did not succeed is a failure.
+async fn wait(context: &Context, client: &Client, made: Order) -> Outcome {
     let mut first = true;
     let say = |order: &Order| {
         // Progress is for people; whoever reads JSON wants the order that came of it.
@@ -100,5 +158,5 @@ async fn wait(context: &Context, client: &Client, made: Order) -> Outcome<Order>
             ended.outcome
         )));
     }
-    Ok(ended)
+    Ok(0)
 }

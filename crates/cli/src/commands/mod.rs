@@ -1,12 +1,16 @@
 //! The commands. Each is one file with its arguments and what it does, and one line below.
 
 mod agents;
+mod asking;
+mod close;
 mod completion;
 mod config;
+mod drain;
 mod events;
 mod explain;
 mod gateways;
 mod instances;
+mod interrupting;
 mod making;
 mod orders;
 mod pause;
@@ -14,6 +18,8 @@ mod pauses;
 mod policies;
 mod reconnect;
 mod restart;
+mod resume;
+mod sessions;
 mod status;
 mod unpause;
 mod version;
@@ -46,6 +52,7 @@ commands! {
     Status(status::Arguments);
     Instances(instances::Arguments);
     Gateways(gateways::Arguments);
+    Sessions(sessions::Arguments);
     Agents(agents::Arguments);
     Explain(explain::Arguments);
     Watch(watch::Arguments);
@@ -53,6 +60,9 @@ commands! {
     Orders(orders::Arguments);
     Reconnect(reconnect::Arguments);
     Restart(restart::Arguments);
+    Close(close::Arguments);
+    Drain(drain::Arguments);
+    Resume(resume::Arguments);
     Pause(pause::Arguments);
     Pauses(pauses::Arguments);
     Unpause(unpause::Arguments);

@@ -1,12 +1,13 @@
 //! `mooring restart`: shows what it would do, asks, then does it.
 
 use mooring_core::id::Target;
-use mooring_proto::v1::{CreateOrderRequest, Instance, ListInstancesRequest, OrderAction, Phase};
+use mooring_proto::v1::{Instance, ListInstancesRequest, OrderAction, Phase};
 
+use super::asking::{agreed, asks, check};
 use super::making::Making;
 use crate::client::{Client, pages};
 use crate::context::Context;
-use crate::failure::{Failure, Outcome, PROBLEM};
+use crate::failure::{Outcome, PROBLEM};
 use crate::show::instance;
 use crate::target::{Want, resolve};
 use crate::text::{self, Text};
@@ -30,37 +31,30 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
-        let asks = !self.yes && !self.making.dry_run;
-        if asks && !context.interactive {
-            return Err(Failure::Usage(
-                "there is nobody to ask here: say --yes to restart without asking, or --dry-run to see the plan".into(),
-            ));
-        }
+        let asks = asks(context, self.yes, self.making.dry_run)?;
         let client = context.connect().await?;
         let target = resolve(&client, &self.target, Want::Either).await?;
-        let action = match target {
-            Target::Gateway(_) => OrderAction::RestartGateway,
-            Target::Instance(_) => OrderAction::RestartInstance,
-        };
+        let action = action(&target);
         let request = self.making.request(context, &target, action);
         if asks || (self.making.dry_run && !context.json()) {
             let plan = plan(&client, &target, context).await?;
             context.note(&plan);
         }
         if asks {
-            // The gates are asked first: nobody should be asked about what will not be done anyhow.
-            let check = CreateOrderRequest {
-                validate_only: true,
-                request_id: uuid::Uuid::new_v4().to_string(),
-                ..request.clone()
-            };
-            client.call(client.orders().create_order(check)).await?;
-            if !ask(context).await? {
-                context.note(Text::NotDone.of(context.lang()));
+            check(&client, &request).await?;
+            if !agreed(context, Text::AskRestart).await? {
                 return Ok(PROBLEM);
             }
         }
         self.making.make(context, &client, request).await
+    }
+}
+
+/// Sessions are never resolved to here.
+fn action(target: &Target) -> OrderAction {
+    match target {
+        Target::Gateway(_) => OrderAction::RestartGateway,
+        Target::Instance(_) | Target::Session(_) => OrderAction::RestartInstance,
     }
 }
 
@@ -79,17 +73,14 @@ async fn plan(client: &Client, target: &Target, context: &Context) -> Outcome<St
     .await?;
     let hit: Vec<Instance> = match target {
         Target::Gateway(_) => instances,
-        Target::Instance(one) => instances.into_iter().filter(|i| i.name == one.to_string()).collect(),
+        one => instances.into_iter().filter(|i| i.name == one.to_string()).collect(),
     };
     Ok(describe(target, &hit, context))
 }
 
 fn describe(target: &Target, hit: &[Instance], context: &Context) -> String {
     let look = context.look();
-    let action = match target {
-        Target::Gateway(_) => OrderAction::RestartGateway,
-        Target::Instance(_) => OrderAction::RestartInstance,
-    };
+    let action = action(target);
     let healthy = hit.iter().filter(|i| i.phase() == Phase::Healthy).count();
     let counted = format!(
         "{} {}, {} {healthy}",
@@ -112,35 +103,10 @@ fn describe(target: &Target, hit: &[Instance], context: &Context) -> String {
     plan
 }
 
-/// Asks on standard error and reads the answer; anything but yes is no, and so is the end of input.
-async fn ask(context: &Context) -> Outcome<bool> {
-    context.note(&format!("{} [y/N]", Text::AskRestart.of(context.lang())));
-    let read = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map(|_| line)
-    });
-    let line = read.await.map_err(|e| Failure::Problem(e.to_string()))??;
-    Ok(is_yes(&line))
-}
-
-fn is_yes(line: &str) -> bool {
-    matches!(line.trim().to_lowercase().as_str(), "y" | "yes" | "是")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tests::{NOW, globals, healthy, sick};
-
-    #[test]
-    fn only_yes_is_yes() {
-        for yes in ["y\n", " Yes \n", "是\n"] {
-            assert!(is_yes(yes), "{yes}");
-        }
-        for no in ["", "\n", "n\n", "yep\n", "yes please\n"] {
-            assert!(!is_yes(no), "{no}");
-        }
-    }
 
     #[test]
     fn the_plan_names_what_is_interrupted() {

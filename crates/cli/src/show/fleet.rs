@@ -136,7 +136,7 @@ pub(crate) fn gateways(gateways: &[Gateway], look: &Look) -> String {
         Text::ColAddress,
     ];
     if look.wide {
-        headings.push(Text::ColActions);
+        headings.extend([Text::ColWatch, Text::ColActions]);
     }
     let mut table = look.table(&headings);
     for gateway in gateways {
@@ -156,6 +156,7 @@ pub(crate) fn gateways(gateways: &[Gateway], look: &Look) -> String {
                 .filter(|a| *a != OrderAction::Unspecified)
                 .map(|a| text::action(a, look.lang))
                 .collect();
+            row.push(look.cell(or_dash(&gateway.watch.join(", ")), None));
             row.push(look.cell(or_dash(&actions.join(", ")), None));
         }
         table.add_row(row);
@@ -230,6 +231,21 @@ live orders  1
 pauses       0
 "
         );
+    }
+
+    #[test]
+    fn how_a_gateway_is_watched_and_what_it_takes_is_in_wide() {
+        let mut gateway = Gateway {
+            name: "agents/h/gateways/chat".to_owned(),
+            watch: vec!["relay".to_owned(), "kernel".to_owned()],
+            ..Gateway::default()
+        };
+        for action in [OrderAction::CloseSession, OrderAction::CloseSessions, OrderAction::Drain] {
+            gateway.push_actions(action);
+        }
+        let wide = gateways(std::slice::from_ref(&gateway), &Look { wide: true, ..look(Lang::En) });
+        assert!(wide.contains("relay, kernel  close session, close sessions, drain\n"), "{wide}");
+        assert!(!gateways(&[gateway], &look(Lang::En)).contains("WATCH"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod instance;
 pub(crate) mod lines;
 pub(crate) mod order;
 pub(crate) mod policy;
+pub(crate) mod session;
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use mooring_core::cause::Lang;
@@ -18,7 +19,7 @@ use mooring_proto::link::printable;
 use mooring_proto::v1::{AgentState, ConditionStatus, OrderState, Phase};
 use mooring_proto::{duration_from, timestamp_from};
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::text::{self, Text};
 
@@ -109,8 +110,10 @@ pub(crate) fn finish(mut table: Table, look: &Look) -> String {
     if table.is_empty() {
         return format!("{}\n", Text::NothingFound.of(look.lang));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    let last = table.column_count().saturating_sub(1);
+    for (number, column) in table.column_iter_mut().enumerate() {
+        // Behind the last there is nothing to keep apart from, and two columns are much on a narrow terminal.
+        column.set_padding((0, if number == last { 0 } else { 2 }));
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -123,6 +126,27 @@ pub(crate) fn one_line(text: &str) -> String {
 /// The text filled up with spaces to so many columns.
 pub(crate) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+/// The beginning of a text that has no colours, as wide as there is room, with a mark where it was cut.
+pub(crate) fn clip(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut out, mut used) = (String::new(), 0);
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        // One column is kept for the mark.
+        if used + wide + 1 > width {
+            break;
+        }
+        used += wide;
+        out.push(c);
+    }
+    if width > 0 {
+        out.push('…');
+    }
+    out
 }
 
 /// `-` for nothing.
@@ -143,6 +167,7 @@ pub(crate) fn short(name: &str) -> String {
     printable(&match parts.as_slice() {
         ["agents", a, "gateways", g, "instances", i] if g == i => format!("{a}/{g}"),
         ["agents", a, "gateways", g, "instances", i] => format!("{a}/{g}/{i}"),
+        ["agents", a, "gateways", g, "sessions", s] => format!("{a}/{g}/{s}"),
         ["agents", a, "gateways", g] => format!("{a}/{g}"),
         ["orders" | "pauses", id] => id.rsplit('-').next().unwrap_or(id).to_owned(),
         ["agents" | "policies" | "groups" | "events", id] => (*id).to_owned(),
@@ -209,6 +234,7 @@ mod tests {
         assert_eq!(short("agents/h/gateways/chat/instances/acct-1"), "h/chat/acct-1");
         assert_eq!(short("agents/h/gateways/chat/instances/chat"), "h/chat");
         assert_eq!(short("agents/h/gateways/chat"), "h/chat");
+        assert_eq!(short("agents/h/gateways/chat/sessions/r1f"), "h/chat/r1f");
         assert_eq!(short("orders/0192f6c4-7f1e-7cc3-98a1-4fd3a6b2c901"), "4fd3a6b2c901");
         assert_eq!(short("policies/default"), "default");
         assert_eq!(short("something/else"), "something/else");

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use mooring_core::cause::Lang;
-use mooring_proto::v1::Order;
+use mooring_proto::v1::{Order, OrderAction};
 
-use super::{Look, finish, one_line, or_dash, order_color, short};
+use super::{Look, finish, one_line, or_dash, order_color, short, span};
 use crate::text::{self, Text};
 
 /// A list, in the order given.
@@ -63,7 +63,8 @@ pub(crate) fn detail(order: &Order, look: &Look) -> String {
     row(label("requested by", "发起者"), one_line(&order.requested_by));
     row(label("cause", "原因"), order.cause.clone());
     row(label("reason", "理由"), one_line(&order.reason));
-    row(label("expects", "期望"), order.expected_condition.clone());
+    row(label("spread over", "分散于"), span(order.spread.as_ref()));
+    row(label("expects", "期望"), expects(order, lang).to_owned());
     row(label("fence", "栅栏号"), order.fence.to_string());
     row(label("incarnation", "进程代次"), order.incarnation.clone());
     row(label("made", "创建"), look.time(order.create_time.as_ref()));
@@ -80,6 +81,18 @@ pub(crate) fn detail(order: &Order, look: &Look) -> String {
         }
     }
     out
+}
+
+/// What proves an order: a condition that is seen afterwards; or, where the wire cannot show it, the agent's own look.
+fn expects(order: &Order, lang: Lang) -> &str {
+    match order.action() {
+        OrderAction::CloseSession | OrderAction::CloseSessions | OrderAction::Drain | OrderAction::Resume
+            if order.expected_condition.is_empty() =>
+        {
+            Text::ProvenByAgent.of(lang)
+        }
+        _ => &order.expected_condition,
+    }
 }
 
 /// One line for a change, without the time: the reason when it is first heard of, then what came of it.
@@ -124,6 +137,25 @@ ORDER         STATE      ACTION           TARGET   CAUSE              BY       A
         assert!(shown.starts_with("orders/0192f6c4-7f1e-7cc3-98a1-4fd3a6b2c901  failed\n"), "{shown}");
         assert!(shown.contains("target        agents/h/gateways/moody\n"), "{shown}");
         assert!(shown.ends_with("output:\n  started\n  \u{fffd}[31mdied\n"), "{shown}");
+    }
+
+    #[test]
+    fn an_order_that_the_agent_proves_says_so() {
+        let mut order = order(OrderState::Verifying);
+        order.set_action(OrderAction::Drain);
+        order.spread = Some(prost_types::Duration { seconds: 300, nanos: 0 });
+        let shown = detail(&order, &look(Lang::En));
+        assert!(shown.contains("spread over   5m\n"), "{shown}");
+        assert!(shown.contains("expects       the agent itself looks whether it took effect\n"), "{shown}");
+        order.set_action(OrderAction::Reconnect);
+        order.expected_condition = "Reachable".to_owned();
+        let shown = detail(&order, &look(Lang::ZhCn));
+        let expects = shown.lines().find(|line| line.starts_with("期望")).unwrap_or_default();
+        assert!(expects.ends_with(" Reachable"), "{shown}");
+        order.set_action(OrderAction::CloseSession);
+        order.target = "agents/h/gateways/chat/sessions/r1f".to_owned();
+        let line = line(&order, false, &look(Lang::ZhCn));
+        assert_eq!(line, "h/chat/r1f  关闭会话 (4fd3a6b2c901) 验证中");
     }
 
     #[test]

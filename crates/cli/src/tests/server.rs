@@ -10,12 +10,14 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use mooring_proto::v1::fleet_service_server::{FleetService, FleetServiceServer};
 use mooring_proto::v1::order_service_server::{OrderService, OrderServiceServer};
+use mooring_proto::v1::session_service_server::SessionServiceServer;
 use mooring_proto::v1::watch_response::Item;
 use mooring_proto::v1::*;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::sessions::Sessions;
 use super::{Buffer, NOW, healthy, order, sick};
 use crate::args::Cli;
 use crate::context::Context;
@@ -23,21 +25,24 @@ use crate::failure::{Failure, Outcome};
 
 /// What the server was asked, and how far its script is.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     tokens: Vec<String>,
     languages: Vec<String>,
-    created: Vec<CreateOrderRequest>,
+    pub(super) created: Vec<CreateOrderRequest>,
     watched: Vec<WatchRequest>,
     asked: usize,
 }
 
 #[derive(Clone, Default)]
-struct Server {
-    seen: Arc<Mutex<Seen>>,
+pub(super) struct Server {
+    pub(super) seen: Arc<Mutex<Seen>>,
     /// The states that `GetOrder` goes through.
-    life: Vec<OrderState>,
+    pub(super) life: Vec<OrderState>,
     /// Whether orders are refused by a gate.
-    shut: bool,
+    pub(super) shut: bool,
+    /// The target of which orders are refused.
+    pub(super) refused: &'static str,
+    pub(super) sessions: Sessions,
 }
 
 impl Server {
@@ -50,13 +55,14 @@ impl Server {
         seen.languages.push(text("accept-language"));
     }
 
-    async fn start(self) -> (SocketAddr, Arc<Mutex<Seen>>) {
+    pub(super) async fn start(self) -> (SocketAddr, Arc<Mutex<Seen>>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::clone(&self.seen);
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(FleetServiceServer::new(self.clone()))
+                .add_service(SessionServiceServer::new(self.sessions.clone()))
                 .add_service(OrderServiceServer::new(self))
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
@@ -178,6 +184,9 @@ impl OrderService for Server {
             details.set_retry_info(Some(Duration::from_secs(90)));
             return Err(Status::with_error_details(Code::FailedPrecondition, "no", details));
         }
+        if request.target == self.refused {
+            return Err(Status::not_found("it is gone"));
+        }
         let mut made = order(OrderState::Pending);
         made.target = request.target;
         made.action = request.action;
@@ -211,7 +220,7 @@ impl OrderService for Server {
 }
 
 /// Runs a command line against a server. Gives what came of it, what it printed and what it noted.
-async fn run(address: SocketAddr, line: &str) -> (Outcome, String, String) {
+pub(super) async fn run(address: SocketAddr, line: &str) -> (Outcome, String, String) {
     use clap::Parser as _;
     let server = format!("http://{address}");
     let words = ["mooring", "--server", &server].into_iter().chain(line.split(' '));

@@ -127,8 +127,8 @@ fn gateways(out: &mut String, program: &Path, ports: [u16; 3]) {
     let settings: [(&str, &str, &str); 3] = [
         ("Two accounts on one calm gateway.", "", "\"--hello\", \"welcome\""),
         (
-            "One that wants a subprotocol.",
-            "[gateway.expect]\nsubprotocol = \"feed.v1\"\n\n",
+            "One that wants a subprotocol, and whose TCP connections are looked at in the kernel, too.",
+            "watch = [\"canary\", \"kernel\"]\n\n[gateway.expect]\nsubprotocol = \"feed.v1\"\n",
             "\"--subprotocol\", \"feed.v1\"",
         ),
         (
@@ -147,8 +147,8 @@ fn gateways(out: &mut String, program: &Path, ports: [u16; 3]) {
 id = \"{id}\"
 url = \"ws://127.0.0.1:{port}/ws\"
 labels = {{ demo = \"true\" }}
-
-{expect}[gateway.heartbeat]
+{expect}
+[gateway.heartbeat]
 ping_interval = \"1s\" # quick to notice; the default is 5s
 
 [gateway.restart]

@@ -8,14 +8,13 @@ use mooring_runtime::lifecycle::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::keys::{Key, Keys};
 use super::model::Model;
 use super::parts::System;
-use super::screen::Screen;
 use super::{End, next_end, piped, view};
 use crate::client::{self, Client, EventUpdate, Update};
 use crate::context::Context;
 use crate::failure::Outcome;
+use crate::terminal::{Key, Keys, Screen};
 
 /// Least time between two drawings.
 const FRAME: Duration = Duration::from_millis(100);

@@ -9,13 +9,11 @@
 
 mod files;
 mod hints;
-mod keys;
 mod layout;
 mod live;
 mod model;
 mod parts;
 mod piped;
-mod screen;
 mod view;
 
 use std::net::SocketAddr;

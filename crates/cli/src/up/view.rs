@@ -1,10 +1,10 @@
 //! The live table as lines of text for a terminal of a given size. Pure.
 
 use comfy_table::{Color, Row};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::model::Model;
-use crate::show::{self, Look, event, fleet, instance, one_line, order_color, phase_color};
+use crate::show::{self, Look, clip, event, fleet, instance, one_line, order_color, phase_color};
 use crate::text::{self, Text};
 
 /// Rows that orders get, at most; instances come first, events get what is left.
@@ -152,27 +152,6 @@ fn event_line(event: &mooring_proto::v1::Event, look: &Look, width: usize) -> St
     let plain = Look { color: false, ..*look };
     let line = event::line(event, &plain);
     if line.width() <= width { event::line(event, look) } else { clip(&line, width) }
-}
-
-/// The beginning of a text that has no colours, as wide as there is room, with a mark where it was cut.
-pub(super) fn clip(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let (mut out, mut used) = (String::new(), 0);
-    for c in text.chars() {
-        let wide = c.width().unwrap_or(0);
-        // One column is kept for the mark.
-        if used + wide + 1 > width {
-            break;
-        }
-        used += wide;
-        out.push(c);
-    }
-    if width > 0 {
-        out.push('…');
-    }
-    out
 }
 
 #[cfg(test)]

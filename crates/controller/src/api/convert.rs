@@ -58,6 +58,7 @@ pub fn gateway(summary: &GatewaySummary) -> v1::Gateway {
         instance_count: count(summary.instances),
         healthy_count: count(summary.healthy),
         sick_count: count(summary.sick),
+        watch: r.watch.iter().map(|source| source.name().to_owned()).collect(),
     }
 }
 

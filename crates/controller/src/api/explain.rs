@@ -95,6 +95,7 @@ fn wish(target: &Target, next: Option<&NextStep>, full: &InstanceFull) -> Propos
         cause: sick.and_then(|c| c.cause),
         reason: "asked by explain".to_owned(),
         expect: sick.map_or(ConditionKind::Reachable, |c| c.kind),
+        spread: None,
         incarnation: None,
         request_id: None,
         traceparent: None,

@@ -9,6 +9,7 @@ use mooring_proto::v1::fleet_service_server::FleetServiceServer;
 use mooring_proto::v1::order_service_server::OrderServiceServer;
 use mooring_proto::v1::pause_service_server::PauseServiceServer;
 use mooring_proto::v1::policy_service_server::PolicyServiceServer;
+use mooring_proto::v1::session_service_server::SessionServiceServer;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic_health::ServingStatus;
@@ -20,13 +21,15 @@ use super::fleet_service::FleetApi;
 use super::order_service::Orders;
 use super::pause_service::Pauses;
 use super::policy_service::PolicyApi;
+use super::sessions::SessionsApi;
 use crate::database::Database;
 
 /// Serving as long as the process does.
-const READS: [&str; 3] = [
+const READS: [&str; 4] = [
     "",
     <FleetServiceServer<FleetApi> as NamedService>::NAME,
     <EventServiceServer<Events> as NamedService>::NAME,
+    <SessionServiceServer<SessionsApi> as NamedService>::NAME,
 ];
 /// Serving while the database is there.
 const WRITES: [&str; 3] = [

@@ -11,7 +11,7 @@
 //! | [`filter`], [`page`] | lists: what is listed, and in which portions |
 //! | `auth`, `observe`, `server` | what stands around every call |
 //! | `request`, `convert`, `records` | checks on the way in, resources on the way out |
-//! | `*_service` | one file per service; `listing`, `explain`, `watch` are the larger calls of the fleet service |
+//! | `*_service`, `sessions` | one file (or folder) per service; `listing`, `explain`, `watch` are the larger calls of the fleet service |
 //!
 //! Adding a call: its messages in `proto/`, a method in its service's file. A new service: one file and one line each in
 //! `server` and `health`.
@@ -32,6 +32,7 @@ mod policy_service;
 mod records;
 mod request;
 mod server;
+mod sessions;
 pub mod status;
 mod watch;
 
@@ -54,11 +55,14 @@ pub use server::{ApiRouter, STALE_HEADER, router, serve};
 use crate::config::ApiConfig;
 use crate::database::{Database, now};
 use crate::fleet::Fleet;
+use crate::link::Sessions;
 use crate::orders::{Desk, Warmup};
 use crate::policies::Policies;
 
 /// Explanations that may ask the desk at once.
 const QUESTIONS: usize = 4;
+/// Looks at sessions under way at once: each asks agents and holds what they answer.
+const LOOKS: usize = 8;
 
 /// What the API works with.
 #[derive(Clone)]
@@ -69,6 +73,8 @@ pub struct ApiParts {
     pub database: Database,
     /// The belief.
     pub fleet: Fleet,
+    /// The agents' streams.
+    pub sessions: Sessions,
     /// Where orders are asked for.
     pub desk: Desk,
     /// The policies in force.
@@ -94,6 +100,8 @@ struct Shared {
     watches: Arc<Semaphore>,
     /// Bounds what explanations ask of the desk at once: orders and receipts must not queue behind questions.
     questions: Semaphore,
+    /// Bounds the looks at sessions.
+    looks: Semaphore,
     stopping: CancellationToken,
     /// The pauses when the store was last asked: what is shown while it is away.
     last_pauses: Mutex<Vec<Pause>>,
@@ -109,6 +117,7 @@ impl Shared {
             tokens,
             watches,
             questions: Semaphore::new(QUESTIONS),
+            looks: Semaphore::new(LOOKS),
             stopping,
             last_pauses: Mutex::default(),
         })

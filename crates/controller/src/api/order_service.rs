@@ -1,13 +1,14 @@
 //! `OrderService`: operators' orders. They are the planner's orders by another hand: the same desk, the same gates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mooring_core::condition::{ConditionKind, Status as Answer};
 use mooring_core::id::{GatewayRef, OrderId, Target};
 use mooring_core::order::{Action, Order, Origin, Proposal};
 use mooring_proto::operator::{action_from, order, order_name_from};
-use mooring_proto::v1;
 use mooring_proto::v1::order_service_server::OrderService;
+use mooring_proto::{duration_from, v1};
 use mooring_runtime::telemetry::trace_context;
 use mooring_store::Admission;
 use tonic::{Request, Response, Status};
@@ -17,13 +18,16 @@ use super::auth::Caller;
 use super::filter::{self, Filter};
 use super::page::{self, Kind, Page, Query, TokenError};
 use super::records::OrderAt;
-use super::{Shared, request, status};
+use super::{Shared, request, sessions, status};
 use crate::fleet::State;
 
 /// Orders read from the store at once while a page is filled.
 const PORTION: u32 = 500;
 /// Portions looked at for one page: a filter that matches little ends a page early rather than reading everything.
 const PORTIONS: usize = 20;
+
+/// Longest time over which sessions are closed.
+const MAX_SPREAD: Duration = Duration::from_secs(3_600);
 
 /// The service.
 pub struct Orders(pub(super) Arc<Shared>);
@@ -36,9 +40,15 @@ impl OrderService for Orders {
     ) -> Result<Response<v1::Order>, Status> {
         let caller = Caller::of(&request);
         let request = request.into_inner();
-        let proposal = self.proposal(&request, &caller)?;
+        let mut proposal = self.proposal(&request, &caller)?;
         if self.0.is_away() {
             return Err(status::database_away());
+        }
+        if let Target::Session(session) = proposal.target.clone() {
+            match sessions::find(&self.0, &session).await {
+                Ok(found) => proposal.cause = found.cause,
+                Err(why) => return self.made_before(proposal, why).await,
+            }
         }
         let (target, action) = (proposal.target.clone(), proposal.action);
         let name = target.to_string();
@@ -49,12 +59,7 @@ impl OrderService for Orders {
                 Ok(self.0.answer(v1::Order { name: String::new(), etag: String::new(), ..order(&made) }))
             }
             Admission::Made(made, _) | Admission::Already(made) => Ok(self.0.answer(order(&made))),
-            Admission::RequestIdReused(made) => {
-                let first = format!("orders/{}", made.id);
-                let what = format!("was used for another request, which made {first}; use a new one");
-                let more = [("order", first.as_str())];
-                Err(status::bad_field_for(status::Reason::RequestIdReused, "request_id", &what, &more))
-            }
+            Admission::RequestIdReused(made) => Err(reused(&made)),
             Admission::Shut(verdicts) => Err(status::shut(&target, action, &verdicts, caller.lang)),
             Admission::NoTarget => Err(status::not_found(kind(&target), &name)),
         }
@@ -128,6 +133,7 @@ impl Orders {
             return Err(status::not_found(kind(&target), &request.target));
         }
         fits(&state, &target, action)?;
+        let spread = spread(action, request.spread.as_ref())?;
         let sick = sickness(&state, &target);
         Ok(Proposal {
             cause: sick.and_then(|(_, cause)| cause),
@@ -136,10 +142,25 @@ impl Orders {
             action,
             origin: Origin::Operator(caller.name.clone()),
             reason,
+            spread,
             incarnation: None,
             request_id,
             traceparent: trace_context::current_traceparent(),
         })
+    }
+
+    /// The order that the same request made, if it did: its session may be gone because of it. Otherwise why the session
+    /// cannot be closed.
+    async fn made_before(&self, proposal: Proposal, why: Status) -> Result<Response<v1::Order>, Status> {
+        if proposal.request_id.is_none() {
+            return Err(why);
+        }
+        let name = proposal.target.to_string();
+        match self.0.parts.desk.ask(proposal, true).await.map_err(|e| status::desk(&e, &name))? {
+            Admission::Already(made) => Ok(self.0.answer(order(&made))),
+            Admission::RequestIdReused(made) => Err(reused(&made)),
+            Admission::Made(..) | Admission::Shut(_) | Admission::NoTarget => Err(why),
+        }
     }
 
     /// Fills a page with orders before `before`. Returns where the next page begins, if there may be one.
@@ -188,24 +209,61 @@ fn kind(target: &Target) -> &'static str {
     match target {
         Target::Gateway(_) => "Gateway",
         Target::Instance(_) => "Instance",
+        Target::Session(_) => "Session",
     }
 }
 
-/// Whether the action is one for the target. The error names the target that was probably meant.
-fn fits(state: &State, target: &Target, action: Action) -> Result<(), Status> {
-    match target {
-        Target::Instance(i) if action.on_gateway() => {
-            let what = format!(
-                "{action} is aimed at a gateway: use {} (all its instances are interrupted)",
-                i.gateway
-            );
-            Err(status::bad_field("target", &what))
-        }
-        Target::Gateway(g) if !action.on_gateway() => {
-            Err(status::bad_field("target", &instances_of(state, g, action)))
-        }
-        Target::Instance(_) | Target::Gateway(_) => Ok(()),
+fn reused(first: &Order) -> Status {
+    let first = format!("orders/{}", first.id);
+    let what = format!("was used for another request, which made {first}; use a new one");
+    status::bad_field_for(status::Reason::RequestIdReused, "request_id", &what, &[("order", first.as_str())])
+}
+
+/// Over how much time sessions are to be closed.
+fn spread(action: Action, wanted: Option<&prost_types::Duration>) -> Result<Option<Duration>, Status> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let wrong = |what: &str| Err(status::bad_field("spread", what));
+    if !matches!(action, Action::CloseSessions | Action::Drain) {
+        return wrong(&format!(
+            "means nothing to {action}: only close_sessions and drain are spread over time"
+        ));
     }
+    match duration_from(wanted) {
+        Some(spread) if spread <= MAX_SPREAD => Ok(Some(spread)),
+        Some(_) => wrong("is more than an hour"),
+        None => wrong("is not a valid duration"),
+    }
+}
+
+/// Whether the action is one for the target. The error names the target, or the action, that was probably meant.
+fn fits(state: &State, target: &Target, action: Action) -> Result<(), Status> {
+    let aim = action.aim();
+    let what = match target {
+        Target::Gateway(_) if aim.gateway => return Ok(()),
+        Target::Instance(_) if aim.instance => return Ok(()),
+        Target::Session(_) if aim.session => return Ok(()),
+        Target::Gateway(_) | Target::Instance(_) if aim.session => format!(
+            "{action} is aimed at one session, agents/{{agent}}/gateways/{{gateway}}/sessions/{{session}} (ListSessions \
+             shows them); {} closes all sessions of {target}",
+            Action::CloseSessions
+        ),
+        Target::Gateway(g) => instances_of(state, g, action),
+        Target::Instance(i) => {
+            format!("{action} is aimed at a gateway: use {} (all its instances are interrupted)", i.gateway)
+        }
+        Target::Session(s) if aim.gateway => {
+            let gateway = &s.gateway;
+            format!(
+                "{action} is aimed at a gateway: use {gateway}, or {} for this session alone",
+                Action::CloseSession
+            )
+        }
+        Target::Session(_) => format!(
+            "{action} is aimed at an instance; for a session there is {}, after which its peer opens the next one",
+            Action::CloseSession
+        ),
+    };
+    Err(status::bad_field("target", &what))
 }
 
 fn instances_of(state: &State, gateway: &GatewayRef, action: Action) -> String {
@@ -232,5 +290,7 @@ fn sickness(state: &State, target: &Target) -> Option<(ConditionKind, Option<moo
         Target::Gateway(g) => {
             state.gateway(g)?.instances.values().find_map(|row| of(state.full(*row)?.conditions))
         }
+        // What is wrong with it is the agent's to say.
+        Target::Session(_) => None,
     }
 }

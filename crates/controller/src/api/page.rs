@@ -25,7 +25,8 @@ const VERSION: u8 = 1;
 const MAC: usize = 16;
 /// Bytes before the position: version, kind, life, query.
 const HEAD: usize = 2 + 8 + 8;
-/// Longest token taken apart, in characters: the longest position is three names of 63 bytes and their collections.
+/// Longest token taken apart, in characters: the longest position is three names of 63 bytes, their collections and a
+/// number.
 const MAX_TOKEN: usize = 512;
 
 /// Most messages of one page.
@@ -54,6 +55,12 @@ pub enum Kind {
     Events = 7,
     /// Watch.
     Watch = 8,
+    /// ListSessions.
+    Sessions = 9,
+    /// ListSessionCloses.
+    SessionCloses = 10,
+    /// ListSessionCounts.
+    SessionCounts = 11,
 }
 
 /// Everything in a request that decides what is listed, hashed.
@@ -196,11 +203,17 @@ impl Tokens {
 /// # Errors
 /// INVALID_ARGUMENT for a negative number.
 pub fn size(page_size: i32) -> Result<usize, Status> {
-    match usize::try_from(page_size) {
-        Err(_) => {
-            Err(status::bad_field("page_size", &format!("{page_size} is negative; 0 means {DEFAULT_PAGE}")))
-        }
-        Ok(0) => Ok(DEFAULT_PAGE),
+    size_or("page_size", page_size, DEFAULT_PAGE)
+}
+
+/// The same for a field of another name, with another default.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a negative number.
+pub fn size_or(field: &str, size: i32, default: usize) -> Result<usize, Status> {
+    match usize::try_from(size) {
+        Err(_) => Err(status::bad_field(field, &format!("{size} is negative; 0 means {default}"))),
+        Ok(0) => Ok(default),
         Ok(n) => Ok(n.min(MAX_PAGE)),
     }
 }

@@ -122,6 +122,8 @@ impl Pauses {
             PauseScope::Group(group) => {
                 state.groups().contains(group) || self.0.parts.policies.get(group).is_some()
             }
+            // A session is closed and gone: what can be paused are the orders on its gateway.
+            PauseScope::Target(Target::Session(_)) => false,
             PauseScope::Target(target) => state.has(target),
         };
         if exists {
@@ -130,6 +132,11 @@ impl Pauses {
         let what = match scope {
             PauseScope::Target(Target::Instance(_)) => {
                 "there is no such instance, so nothing would be paused"
+            }
+            PauseScope::Target(Target::Session(session)) => {
+                let gateway = &session.gateway;
+                let what = format!("a session cannot be paused: pause its gateway, {gateway}, instead");
+                return Err(status::bad_field("pause.scope", &what));
             }
             PauseScope::Target(Target::Gateway(_)) => "there is no such gateway, so nothing would be paused",
             PauseScope::Group(_) | PauseScope::All => {

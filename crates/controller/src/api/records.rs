@@ -3,11 +3,12 @@
 
 use mooring_core::cause::Cause;
 use mooring_core::condition::{ConditionKind, Status};
-use mooring_core::id::InstanceId;
+use mooring_core::id::{GatewayRef, InstanceId};
 use mooring_core::order::Order;
+use mooring_core::session::SessionView;
 use mooring_core::time::Timestamp;
 use mooring_proto::operator::order_name;
-use mooring_store::{EventKind, EventRecord};
+use mooring_store::{CloseRecord, EventKind, EventRecord};
 
 use super::convert::agent_name;
 use super::filter::{Record, Value};
@@ -123,6 +124,7 @@ impl Record for GatewaySummary {
             "group" => Value::text(r.group.as_str()),
             "labels" => labels(&r.labels, key),
             "address" => Value::text(r.address.as_str()),
+            "watch" => Value::Texts(r.watch.iter().map(|source| source.name().into()).collect()),
             "instance_count" => Value::count(self.instances),
             "healthy_count" => Value::count(self.healthy),
             "sick_count" => Value::count(self.sick),
@@ -132,7 +134,7 @@ impl Record for GatewaySummary {
 }
 
 fn age(now: Timestamp, at: Timestamp) -> Value<'static> {
-    Value::Number(i64::try_from(now.since(at).as_millis()).unwrap_or(i64::MAX))
+    Value::duration(now.since(at))
 }
 
 /// An order at a time.
@@ -181,6 +183,69 @@ impl Record for EventAt<'_> {
             "message" => Value::text(e.message.as_str()),
             "create_time" => Value::Time(e.at),
             "age" => age(*now, e.at),
+            _ => Value::Absent,
+        }
+    }
+}
+
+/// A session of a gateway.
+pub struct SessionOf<'a>(pub &'a GatewayRef, pub &'a SessionView);
+
+impl Record for SessionOf<'_> {
+    fn value(&self, field: &'static str, _key: Option<&str>) -> Value<'_> {
+        let Self(gateway, s) = self;
+        let number =
+            |n: Option<u64>| n.map_or(Value::Absent, |n| Value::Number(i64::try_from(n).unwrap_or(i64::MAX)));
+        let time = |d: Option<std::time::Duration>| d.map_or(Value::Absent, Value::duration);
+        match field {
+            "name" => Value::text(gateway.session(s.id.clone()).to_string()),
+            "agent" => Value::text(gateway.agent.as_str()),
+            "gateway" => Value::text(gateway.gateway.as_str()),
+            "session" => Value::text(s.id.as_str()),
+            "instance" => s.instance.as_ref().map_or(Value::Absent, |i| Value::text(i.as_str())),
+            "source" => Value::text(s.source.name()),
+            "state" => Value::text(s.state.name()),
+            "peer" => Value::text(s.peer.as_str()),
+            "local" => Value::text(s.local.as_str()),
+            "cause" => s.cause.map_or(Value::Absent, |c| Value::text(c.name())),
+            "message" => Value::text(s.message.as_str()),
+            "protocol" => Value::text(s.protocol.as_str()),
+            "silent" => Value::duration(s.silent()),
+            "age" => Value::duration(s.age),
+            "age_at_least" => Value::Bool(s.age_at_least),
+            "rtt" => time(s.rtt),
+            "beat" => time(s.beat),
+            "retransmits" => number(s.retransmits),
+            "received.bytes" => number(s.received.bytes),
+            "received.messages" => number(s.received.messages),
+            "received.silent" => time(s.received.silent),
+            "received.queued" => number(s.received.queued),
+            "sent.bytes" => number(s.sent.bytes),
+            "sent.messages" => number(s.sent.messages),
+            "sent.silent" => time(s.sent.silent),
+            "sent.queued" => number(s.sent.queued),
+            _ => Value::Absent,
+        }
+    }
+}
+
+impl Record for CloseRecord {
+    fn value(&self, field: &'static str, _key: Option<&str>) -> Value<'_> {
+        let c = &self.close;
+        match field {
+            "agent" => Value::text(self.gateway.agent.as_str()),
+            "gateway" => Value::text(self.gateway.gateway.as_str()),
+            "session" => Value::text(c.id.as_str()),
+            "instance" => c.instance.as_ref().map_or(Value::Absent, |i| Value::text(i.as_str())),
+            "source" => Value::text(c.source.name()),
+            "peer" => Value::text(c.peer.as_str()),
+            "time" => Value::Time(c.at),
+            "age" => Value::duration(c.age),
+            "silent_for" => Value::duration(c.silent_for),
+            "ended_by" => Value::text(c.by.name()),
+            "code" => c.code.map_or(Value::Absent, |code| Value::Number(i64::from(code))),
+            "cause" => c.cause.map_or(Value::Absent, |cause| Value::text(cause.name())),
+            "message" => Value::text(c.message.as_str()),
             _ => Value::Absent,
         }
     }

@@ -1,8 +1,9 @@
 //! What requests have in common: names, parents, reasons, request ids.
 
-use mooring_core::id::{AgentId, GatewayId, GatewayRef, InstanceRef};
+use mooring_core::id::{AgentId, GatewayId, GatewayRef, InstanceId, InstanceRef, SessionRef, Target};
 use mooring_core::limits::MAX_REASON;
 use mooring_proto::link::printable;
+use mooring_store::SessionScope;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -47,6 +48,12 @@ impl Parent {
         })
     }
 
+    /// The same for the store.
+    #[must_use]
+    pub fn scope(&self) -> SessionScope {
+        SessionScope { agent: self.agent.clone(), gateway: self.gateway.clone() }
+    }
+
     /// # Errors
     /// NOT_FOUND when a parent that is named in full does not exist: an empty list would hide a typing error.
     pub fn check(&self, state: &State) -> Result<(), Status> {
@@ -60,6 +67,49 @@ impl Parent {
             Some(_) => Ok(()),
             None => Err(status::not_found("Gateway", &reference.to_string())),
         }
+    }
+}
+
+/// Whose sessions are meant: `None` for any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionParent {
+    /// Agent and gateway.
+    pub scope: SessionScope,
+    /// The instance.
+    pub instance: Option<InstanceId>,
+}
+
+impl SessionParent {
+    /// From `agents/{agent}[/gateways/{gateway}[/instances/{instance}]]`; `-` stands for any, and empty for all.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when it has another form.
+    pub fn parse(text: &str) -> Result<Self, Status> {
+        let (above, instance) = match text.rsplit_once("/instances/") {
+            // Behind an agent alone the rest would be taken for a gateway's parent and refused with the wrong words.
+            Some((above, instance)) if above.matches('/').count() == 3 => (above, instance),
+            _ => (text, "-"),
+        };
+        let instance = (instance != "-").then(|| InstanceId::new(instance));
+        let instance = instance.transpose().map_err(|e| status::bad_field("parent", &e.to_string()))?;
+        let above = Parent::parse(above, true).map_err(|_| {
+            let form = "agents/{agent}[/gateways/{gateway}[/instances/{instance}]]";
+            status::bad_field("parent", &format!("must be empty or {form}, where - stands for any"))
+        })?;
+        Ok(Self { scope: above.scope(), instance })
+    }
+
+    /// # Errors
+    /// NOT_FOUND when a parent that is named in full does not exist: an empty list would hide a typing error.
+    pub fn check(&self, state: &State) -> Result<(), Status> {
+        let Self { scope: SessionScope { agent, gateway }, instance } = self;
+        Parent { agent: agent.clone(), gateway: gateway.clone() }.check(state)?;
+        let (Some(gateway), Some(instance)) = (self.scope.single(), instance) else { return Ok(()) };
+        let name = gateway.instance(instance.clone());
+        if state.has(&Target::Instance(name.clone())) {
+            return Ok(());
+        }
+        Err(status::not_found("Instance", &name.to_string()))
     }
 }
 
@@ -99,6 +149,16 @@ pub fn gateway(name: &str) -> Result<GatewayRef, Status> {
 /// # Errors
 /// INVALID_ARGUMENT when it is none.
 pub fn instance(name: &str) -> Result<InstanceRef, Status> {
+    short("name", name)?
+        .parse()
+        .map_err(|e: mooring_core::id::NameError| status::bad_field("name", &e.to_string()))
+}
+
+/// A session's name.
+///
+/// # Errors
+/// INVALID_ARGUMENT when it is none.
+pub fn session(name: &str) -> Result<SessionRef, Status> {
     short("name", name)?
         .parse()
         .map_err(|e: mooring_core::id::NameError| status::bad_field("name", &e.to_string()))
@@ -161,6 +221,40 @@ mod tests {
             ("/", true),
         ] {
             assert_eq!(of(bad, gateways), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn parents_of_sessions() {
+        let of = |text| {
+            let found = SessionParent::parse(text).ok()?;
+            let is = |some: bool| if some { '1' } else { '-' };
+            let SessionParent { scope, instance } = found;
+            Some(
+                [scope.agent.is_some(), scope.gateway.is_some(), instance.is_some()].map(is).iter().collect(),
+            )
+        };
+        for (text, want) in [
+            ("", "---"),
+            ("agents/-", "---"),
+            ("agents/a", "1--"),
+            ("agents/-/gateways/g", "-1-"),
+            ("agents/a/gateways/g", "11-"),
+            ("agents/a/gateways/g/instances/i", "111"),
+            ("agents/-/gateways/-/instances/i", "--1"),
+            ("agents/a/gateways/g/instances/-", "11-"),
+        ] {
+            assert_eq!(of(text), Some(want.to_owned()), "{text}");
+        }
+        for bad in [
+            "agents",
+            "agents/a/instances/i",
+            "agents/a/gateways/g/instances/I",
+            "agents/a/gateways/g/instances",
+            "agents/a/gateways/g/instances/i/x",
+            "agents/a/gateways/g/sessions/r1",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
         }
     }
 

@@ -11,6 +11,7 @@ use mooring_proto::v1::fleet_service_server::FleetServiceServer;
 use mooring_proto::v1::order_service_server::OrderServiceServer;
 use mooring_proto::v1::pause_service_server::PauseServiceServer;
 use mooring_proto::v1::policy_service_server::PolicyServiceServer;
+use mooring_proto::v1::session_service_server::SessionServiceServer;
 use mooring_runtime::lifecycle::Tokens;
 use mooring_runtime::listener::Listener;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use super::observe::ObserveLayer;
 use super::order_service::Orders;
 use super::pause_service::Pauses;
 use super::policy_service::PolicyApi;
+use super::sessions::SessionsApi;
 use super::{ApiParts, Shared};
 
 /// The header of an answer that was given from memory because the database is away; its value is `true`.
@@ -80,6 +82,7 @@ pub fn router(parts: ApiParts, stopping: CancellationToken) -> (ApiRouter, Healt
         .add_service(sized!(OrderServiceServer::new(Orders(Arc::clone(&shared)))))
         .add_service(sized!(PolicyServiceServer::new(PolicyApi(Arc::clone(&shared)))))
         .add_service(sized!(PauseServiceServer::new(Pauses(Arc::clone(&shared)))))
+        .add_service(sized!(SessionServiceServer::new(SessionsApi(Arc::clone(&shared)))))
         .add_service(sized!(EventServiceServer::new(Events(shared))))
         .add_service(health_service);
     (if reflection { with_reflection(router) } else { router }, health)
@@ -98,6 +101,7 @@ fn with_reflection(router: ApiRouter) -> ApiRouter {
             .with_service_name("mooring.v1.PolicyService")
             .with_service_name("mooring.v1.PauseService")
             .with_service_name("mooring.v1.EventService")
+            .with_service_name("mooring.v1.SessionService")
             .with_service_name("grpc.health.v1.Health")
     };
     match (builder().build_v1(), builder().build_v1alpha()) {

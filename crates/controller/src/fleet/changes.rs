@@ -8,7 +8,7 @@ use mooring_core::id::{AgentId, GatewayRef, InstanceId, InstanceRef, OrderId, Ta
 use mooring_core::order::Order;
 use mooring_core::phase::Phase;
 use mooring_core::time::Timestamp;
-use mooring_store::{Changes, GatewayRecord};
+use mooring_store::{Changes, CountsRecord, GatewayRecord};
 
 use super::tally::Part;
 use super::{Changed, Entry, Gateway, Index, RING, Row, State};
@@ -78,6 +78,9 @@ impl State {
         for (instance, condition) in &changes.conditions {
             self.put_condition(instance, condition, now);
         }
+        for told in &changes.session_counts {
+            self.put_counts(told);
+        }
     }
 
     fn put_gateway(&mut self, record: GatewayRecord) {
@@ -92,7 +95,8 @@ impl State {
         let live =
             self.orders.values().filter(|o| !o.state.ended() && *o.proposal.target.gateway() == reference);
         let live: BTreeSet<OrderId> = live.map(|o| o.id).collect();
-        let gateway = Gateway { record, instances: Index::default(), live, part: Part::default() };
+        let gateway =
+            Gateway { record, instances: Index::default(), live, sessions: None, part: Part::default() };
         let index = match self.free_gateways.pop() {
             Some(i) => {
                 self.gateways[i as usize] = Some(gateway);
@@ -167,6 +171,15 @@ impl State {
         self.dirty.insert(instance.gateway.clone());
     }
 
+    /// Numbers only: nothing is decided on them, so nobody is woken.
+    fn put_counts(&mut self, told: &CountsRecord) {
+        if let Some(g) = self.gateway_index(&told.gateway)
+            && let Some(Some(g)) = self.gateways.get_mut(g as usize)
+        {
+            g.sessions = Some(Box::new((told.counts.clone(), told.at)));
+        }
+    }
+
     fn remove_instance(&mut self, instance: &InstanceRef) {
         let Some(g) = self.gateway_index(&instance.gateway) else { return };
         let removed = self.gateways[g as usize].as_mut().and_then(|g| g.instances.remove(&instance.instance));
@@ -222,6 +235,8 @@ impl State {
     fn touch_target(&mut self, target: &Target) {
         let rows: Vec<u32> = match target {
             Target::Instance(i) => self.row_index(i).into_iter().collect(),
+            // Instances do not show the orders on sessions.
+            Target::Session(_) => Vec::new(),
             Target::Gateway(g) => {
                 self.gateway(g).map_or_else(Vec::new, |g| g.instances.values().copied().collect())
             }

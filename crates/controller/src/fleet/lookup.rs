@@ -39,11 +39,11 @@ impl State {
         agent.gateways.values().filter_map(|i| self.gateways[*i as usize].as_ref())
     }
 
-    /// Whether the target exists.
+    /// Whether the target exists. Of a session only the agent knows: here its gateway stands for it.
     #[must_use]
     pub fn has(&self, target: &Target) -> bool {
         match target {
-            Target::Gateway(g) => self.gateway_index(g).is_some(),
+            Target::Gateway(_) | Target::Session(_) => self.gateway_index(target.gateway()).is_some(),
             Target::Instance(i) => self.row_index(i).is_some(),
         }
     }

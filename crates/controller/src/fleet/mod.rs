@@ -25,6 +25,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mooring_core::id::{AgentId, GatewayId, GatewayRef, InstanceId, OrderId, PolicyId};
 use mooring_core::order::Order;
+use mooring_core::session::SessionCounts;
 use mooring_core::time::Timestamp;
 use mooring_store::{AgentRecord, Changes, FleetRecord, GatewayRecord};
 use tokio::sync::watch;
@@ -68,8 +69,10 @@ pub struct Gateway {
     pub record: GatewayRecord,
     /// Its instances, by id: index into the rows.
     pub instances: Index,
-    /// Live orders on it or on its instances.
+    /// Live orders on it, on its instances or on its sessions.
     pub live: BTreeSet<OrderId>,
+    /// Its sessions in numbers, and when they were told. Apart, as most gateways of a large fleet have none.
+    pub sessions: Option<Box<(SessionCounts, Timestamp)>>,
     /// Its part in the numbers of its group.
     part: tally::Part,
 }
@@ -138,6 +141,7 @@ impl Fleet {
             gateways: record.gateways,
             instances: record.instances,
             conditions: record.conditions,
+            session_counts: record.session_counts,
             ..Changes::default()
         };
         s.apply(&changes, now);

@@ -45,6 +45,7 @@ fn gateway_record(gateway: &GatewayRef, group: &str) -> GatewayRecord {
         labels: BTreeMap::new(),
         abilities: Abilities::default(),
         incarnation: None,
+        watch: Vec::new(),
     }
 }
 
@@ -69,6 +70,7 @@ fn order(n: u128, target: Target) -> Order {
         cause: None,
         reason: String::new(),
         expect: ConditionKind::Reachable,
+        spread: None,
         incarnation: None,
         request_id: None,
         traceparent: None,

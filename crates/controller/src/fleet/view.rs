@@ -114,6 +114,7 @@ impl State {
             self.orders.get(*id).is_some_and(|o| match &o.proposal.target {
                 Target::Gateway(_) => true,
                 Target::Instance(i) => i.instance == row.id,
+                Target::Session(_) => false,
             })
         };
         Some(InstanceFull {
@@ -224,6 +225,8 @@ impl State {
         let rows: Vec<&Row> = match target {
             Target::Instance(i) => self.row_index(i).and_then(|i| self.row(i)).into_iter().collect(),
             Target::Gateway(g) => self.gateway(g)?.instances.values().filter_map(|i| self.row(*i)).collect(),
+            // No condition tells of a session: its orders are proven by their receipts.
+            Target::Session(_) => return None,
         };
         let mut seen: Option<Timestamp> = None;
         for row in rows {
@@ -249,6 +252,7 @@ impl State {
             Target::Gateway(g) => self.gateway(g).is_some_and(|g| {
                 !g.instances.is_empty() && g.instances.values().filter_map(|i| self.row(*i)).all(well)
             }),
+            Target::Session(_) => false,
         }
     }
 

@@ -1,11 +1,15 @@
-//! What an agent declares: handles bound to names, within its limits, and what it declares no longer.
+//! What an agent declares: handles bound to names, within its limits, and what it declares no longer; and what it tells
+//! of those gateways' sessions.
 
 use std::collections::HashSet;
 
 use mooring_core::id::{GatewayRef, InstanceRef};
-use mooring_proto::Invalid;
+use mooring_core::session::MAX_CLOSES;
+use mooring_core::time::Timestamp;
 use mooring_proto::link::{GatewayDecl, InstanceDecl};
-use mooring_store::{Changes, GatewayRecord, InstanceRecord};
+use mooring_proto::sessions::{close_from_pb, counts_from_pb};
+use mooring_proto::{Invalid, agent_v1 as pb};
+use mooring_store::{Changes, CountsRecord, GatewayRecord, InstanceRecord, NewClose};
 
 use super::intake::Intake;
 use crate::fleet::Fleet;
@@ -31,6 +35,9 @@ impl Intake {
         if let Some(declared) = &mut self.declared {
             declared.gateways.insert(reference.clone());
         }
+        let mut watch = decl.watch;
+        watch.sort_unstable();
+        watch.dedup();
         changes.gateways.push(GatewayRecord {
             gateway: reference,
             handle: decl.handle,
@@ -40,6 +47,7 @@ impl Intake {
             labels: decl.labels,
             abilities: decl.abilities,
             incarnation: decl.incarnation,
+            watch,
         });
         Ok(())
     }
@@ -96,5 +104,42 @@ impl Intake {
             let gone = g.instances.keys().map(|id| reference.instance(id.clone()));
             changes.instances_gone.extend(gone.filter(|name| !declared.instances.contains(name)));
         }
+    }
+
+    /// What is told of sessions: numbers of gateways, and ends.
+    pub(super) fn sessions(
+        &self,
+        counts: &[pb::SessionCounts],
+        closes: &[pb::SessionClose],
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), Invalid> {
+        for (field, n, max) in [
+            ("session_counts", counts.len(), self.max_gateways),
+            ("session_closes", closes.len(), MAX_CLOSES),
+        ] {
+            if n > max {
+                return Err(Invalid::new(field, format!("{n} of them, at most {max} in one report")));
+            }
+        }
+        for counts in counts {
+            let (handle, counts) = counts_from_pb(counts)?;
+            let gateway = self.gateway_named("session_counts.gateway", handle)?;
+            changes.session_counts.push(CountsRecord { gateway, counts, at: now });
+        }
+        for close in closes {
+            let (handle, mut close) = close_from_pb(close)?;
+            let gateway = self.gateway_named("session_closes.gateway", handle)?;
+            // By the agent's clock; but what has ended has ended by now, or it would be kept until then.
+            close.at = close.at.min(now);
+            changes.session_closes.push(NewClose { gateway, close });
+        }
+        Ok(())
+    }
+
+    fn gateway_named(&self, field: &str, handle: u32) -> Result<GatewayRef, Invalid> {
+        let id = self.handles.gateways.get(&handle);
+        let id = id.ok_or_else(|| Invalid::new(field, format!("{handle} is not a gateway's handle")))?;
+        Ok(GatewayRef { agent: self.agent.clone(), gateway: id.clone() })
     }
 }

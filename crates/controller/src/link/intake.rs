@@ -184,6 +184,7 @@ impl Intake {
             let rows = link::from_columns(columns)?;
             self.conditions(sequence, rows, fleet, now, &mut changes, &mut events)?;
         }
+        self.sessions(&report.session_counts, &report.session_closes, now, &mut changes)?;
         if report.receipts.len() > MAX_RECEIPTS {
             let n = report.receipts.len();
             return Err(Invalid::new(

@@ -12,6 +12,7 @@ mod declare;
 mod flight;
 mod intake;
 mod news;
+mod questions;
 mod service;
 mod session;
 mod settle;
@@ -20,15 +21,19 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mooring_core::id::{AgentId, BootId};
 use mooring_proto::link::OrderMessage;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub use questions::{AskError, CAPABILITY, PATIENCE, QUESTIONS, Question};
 pub(crate) use service::agent_event;
 pub use service::{ANY_AGENT, BEATS_PER_SECOND, Link, LinkConfig};
 pub use session::Context;
+
+use crate::metrics::Metrics;
 
 /// What may be asked of a session.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub enum Command {
     Orders(Vec<OrderMessage>),
     /// Answer this if you are alive: a second boot of the same agent has come.
     Probe(tokio::sync::oneshot::Sender<()>),
+    /// Ask the agent this.
+    Ask(Box<Question>),
 }
 
 /// A session, as others see it.
@@ -50,15 +57,31 @@ pub struct SessionHandle {
     pub commands: mpsc::Sender<Command>,
     /// Ends it.
     pub replaced: CancellationToken,
+    /// Places for questions about sessions; none: the agent cannot be asked.
+    pub questions: Option<Arc<Semaphore>>,
 }
 
 /// All sessions, by agent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sessions {
     map: Arc<Mutex<HashMap<AgentId, SessionHandle>>>,
+    metrics: Metrics,
+    patience: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self::new(Metrics::default(), PATIENCE)
+    }
 }
 
 impl Sessions {
+    /// None yet. `patience` is how long an agent's answer is waited for.
+    #[must_use]
+    pub fn new(metrics: Metrics, patience: Duration) -> Self {
+        Self { map: Arc::default(), metrics, patience }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, SessionHandle>> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }

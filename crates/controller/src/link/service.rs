@@ -13,7 +13,7 @@ use mooring_proto::duration;
 use mooring_proto::link::printable;
 use mooring_runtime::auth::TokenSet;
 use mooring_store::{AgentRecord, Attach, EventKind, NewEvent, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::intake::Intake;
 use super::session::{Cadence, Context, OUTBOUND, Session};
-use super::{Command, SessionHandle, Sessions};
+use super::{CAPABILITY, Command, QUESTIONS, SessionHandle, Sessions};
 use crate::api::status;
 use crate::config::AgentsConfig;
 use crate::database::{Database, now};
@@ -175,7 +175,14 @@ impl Link {
         let (outbound, responses) = mpsc::channel(OUTBOUND);
         let (ear, commands) = mpsc::channel(OUTBOUND);
         let replaced = CancellationToken::new();
-        let handle = SessionHandle { epoch: attached.epoch, boot, commands: ear, replaced: replaced.clone() };
+        let can_be_asked = hello.capabilities.iter().any(|c| c == CAPABILITY);
+        let handle = SessionHandle {
+            epoch: attached.epoch,
+            boot,
+            commands: ear,
+            replaced: replaced.clone(),
+            questions: can_be_asked.then(|| Arc::new(Semaphore::new(QUESTIONS))),
+        };
         if !self.sessions.put(agent.clone(), handle) {
             return Err(Status::aborted("a newer attachment of this agent has taken over"));
         }

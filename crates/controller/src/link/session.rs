@@ -11,6 +11,7 @@ use tonic::{Status, Streaming};
 
 use super::Command;
 use super::intake::{Intake, Verdict};
+use super::questions::Questions;
 use super::settle::{Overtaken, Settling};
 use crate::database::now;
 use crate::fleet::{Fleet, Presence};
@@ -104,6 +105,8 @@ impl Session {
         let (mut number, mut seen, mut orders_sent) = (0u64, 0u64, 0u64);
         let (mut heard, mut heard_at) = (Instant::now(), now());
         let mut probes: Vec<oneshot::Sender<()>> = Vec::new();
+        // Whoever still waits for an answer when this ends is told by it that there will be none.
+        let mut questions = Questions::default();
         loop {
             let silent_at = heard + self.cadence.silence;
             tokio::select! {
@@ -152,6 +155,11 @@ impl Session {
                             let reason = mooring_proto::link::printable(&mooring_core::limits::clip(&g.reason, 200));
                             return End { why: StreamEnd::Goodbye, status: None, goodbye: Some(reason) };
                         }
+                        Some(pb::attach_request::Message::Sessions(answer)) => match questions.answer(answer) {
+                            Ok(true) => {}
+                            Ok(false) => self.context.metrics.answer_ignored(),
+                            Err(invalid) => return self.violation(&format!("an answer about sessions: {invalid}")),
+                        },
                         Some(pb::attach_request::Message::Hello(_)) => return self.violation("a second Hello"),
                         // Something newer than this controller: ignored, as unknown fields are.
                         None => {}
@@ -180,6 +188,13 @@ impl Session {
                             orders: orders.iter().map(mooring_proto::link::OrderMessage::to_pb).collect(),
                         };
                         if !self.send(pb::attach_response::Message::Orders(orders)).await {
+                            return End::new(StreamEnd::Lost, None);
+                        }
+                    }
+                    Command::Ask(question) => {
+                        if let Some(question) = questions.ask(*question)
+                            && !self.send(pb::attach_response::Message::Sessions(question)).await
+                        {
                             return End::new(StreamEnd::Lost, None);
                         }
                     }

@@ -262,7 +262,13 @@ impl Clerk {
 fn message(order: &Order, at: Timestamp) -> OrderMessage {
     let delay = match order.proposal.action {
         Action::ReconnectSlowly => (order.verify_within / 2).min(LONGEST_PAUSE),
-        Action::Reconnect | Action::RestartInstance | Action::RestartGateway => Duration::ZERO,
+        Action::Reconnect
+        | Action::RestartInstance
+        | Action::RestartGateway
+        | Action::CloseSession
+        | Action::CloseSessions
+        | Action::Drain
+        | Action::Resume => Duration::ZERO,
     };
     OrderMessage {
         id: order.id,
@@ -272,8 +278,12 @@ fn message(order: &Order, at: Timestamp) -> OrderMessage {
         incarnation: order.proposal.incarnation,
         valid_for: order.expires_at.since(at),
         delay,
-        // The allowance of the order machine is three times the verify time from the start; the agent ends before that.
-        time_limit: delay + order.verify_within.saturating_mul(2),
+        // The allowance of the order machine is three times the verify time from the start, and the time over which it is
+        // spread; the agent ends before that.
+        time_limit: delay
+            .saturating_add(order.verify_within.saturating_mul(2))
+            .saturating_add(order.proposal.spread.unwrap_or_default()),
+        spread: order.proposal.spread,
         reason: order.proposal.reason.clone(),
         traceparent: order.proposal.traceparent.clone(),
     }

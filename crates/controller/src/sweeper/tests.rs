@@ -47,13 +47,18 @@ impl World {
                 labels: [].into(),
                 abilities: mooring_core::planner::Abilities::default(),
                 incarnation: None,
+                watch: Vec::new(),
             }],
             instances: vec![InstanceRecord { instance: gateway.instance("x".parse().unwrap()), handle: 2 }],
             ..Changes::default()
         };
         fleet.apply([&changes], now());
         fleet.set_presence(&agent(), epoch, Presence::Lost(now().before(ago)));
-        let retention = Retention { events: Duration::from_secs(3_600), orders: Duration::from_secs(3_600) };
+        let retention = Retention {
+            events: Duration::from_secs(3_600),
+            orders: Duration::from_secs(3_600),
+            closes: Duration::from_secs(3_600),
+        };
         let sweeper = Sweeper {
             store: Arc::clone(&store) as _,
             database: Database::default(),

@@ -267,6 +267,91 @@ causes! {
     "该实例背后的账号已被彻底登出。",
     "请人工重新登录（扫码或输入凭据）。重试没有用处，还可能导致账号被锁。";
 
+    /// The peer no longer acknowledges what is sent.
+    HalfOpen = 72, Reconnect,
+    "The session looks open, but the other end is gone: what is sent is not acknowledged any more.",
+    "The session is cut so that both ends notice and reconnect. If it happens to many at once, look at the network between them (NAT or firewall that forgot the connection).",
+    "会话看似打开，但对端已不在：发送的数据不再得到确认。",
+    "将切断该会话以促使两端重连。若大量会话同时如此，请检查中间网络（NAT 或防火墙丢失了连接状态）。";
+    /// The peer acknowledges but does not read.
+    PeerStalled = 73, Wait,
+    "The other end is there but does not read: what is sent to it waits.",
+    "Look at that client: it is overloaded or stuck. Closing its session makes it start anew; the gateway's own buffers for it grow until then.",
+    "对端仍在，但不读取数据，待发数据不断积压。",
+    "请检查该客户端：它可能过载或卡住。关闭其会话可让它重新开始；在此之前网关会为其积压缓冲。";
+    /// The gateway does not read what arrived for it.
+    GatewayStalled = 74, Restart,
+    "The gateway does not read what its peers sent: the data waits in the kernel.",
+    "Its event loop is blocked or the process is stopped; it is restarted where Mooring can.",
+    "网关没有读取对端发来的数据，数据滞留在内核中。",
+    "事件循环被阻塞或进程已停止；若已配置，Mooring 会重启它。";
+    /// Silent for much longer than this session ever was.
+    SilentBeyondHabit = 75, Reconnect,
+    "The session has been silent for much longer than it ever was.",
+    "Reconnected: one round trip tells whether it lives. If that is its way, give the gateway a `heartbeat.promise`, so that nothing has to be learnt.",
+    "会话的静默时间远超其以往习惯。",
+    "将重连以确认其是否存活。若属正常，请为网关配置 `heartbeat.promise`，无需再靠学习判断。";
+    /// Many sessions ended in the same moment.
+    MassReset = 76, Wait,
+    "Many sessions ended in the same moment.",
+    "The gateway's process or a proxy before it was restarted or died. Clients come back by themselves; look at what restarted, and at the pace of their return.",
+    "大量会话在同一时刻断开。",
+    "网关进程或其前端代理被重启或崩溃。客户端会自行重连；请检查是什么发生了重启，以及重连的速度。";
+    /// A gateway that dials out holds no connection.
+    NoUpstreamLink = 77, Reconnect,
+    "The gateway holds no connection to its upstream.",
+    "Look at the gateway's log for why it does not connect; it is reconnected where Mooring can.",
+    "网关与其上游之间没有任何连接。",
+    "请在网关日志中查看无法连接的原因；若可能，Mooring 会令其重连。";
+    /// The gateway says that the instance is not connected.
+    ReportedClosed = 78, Reconnect,
+    "The gateway itself reports that the instance's connection is closed.",
+    "Reconnected where Mooring can. The code and words in the evidence are the gateway's own.",
+    "网关自身报告该实例的连接已关闭。",
+    "若可能，Mooring 会令其重连。证据中的代码与说明来自网关本身。";
+    /// Another client took the session over.
+    SessionReplaced = 79, Human,
+    "Another client uses the same account: it replaced this session.",
+    "Find the other holder and stop one of the two. Reconnecting would only throw the other out, and so on for ever.",
+    "同一账号被另一客户端使用，本会话已被顶替。",
+    "请找到另一处登录并停掉其中之一。重连只会互相顶替，没有尽头。";
+    /// The account may not be used.
+    AccountForbidden = 80, Human,
+    "The chat network refuses this account.",
+    "The account is restricted or banned: act on it by hand. Retrying makes it worse.",
+    "聊天网络拒绝了该账号。",
+    "账号被限制或封禁，需要人工处理。重试只会使情况恶化。";
+    /// The client's version is refused.
+    ClientOutdated = 81, Human,
+    "The chat network refuses this version of the client.",
+    "Upgrade the gateway's library. If many accounts fail in the same minute, the network dropped the version; restarts only feed the storm.",
+    "聊天网络拒绝了该客户端版本。",
+    "请升级网关所用的库。若大量账号在同一分钟失败，说明该版本已被停用；重启只会加剧风暴。";
+    /// Waits for somebody to scan or to enter a code.
+    PairingNeeded = 82, Human,
+    "The instance waits for its login: a QR code or pairing code must be entered.",
+    "Log in by hand. This is no outage: nothing is retried.",
+    "该实例正在等待登录：需要扫码或输入配对码。",
+    "请人工登录。这不是故障，不会重试。";
+    /// The gateway has been connecting for too long.
+    ConnectingStuck = 83, Reconnect,
+    "The instance has been connecting for much longer than a connection takes: it hangs there and will not fail by itself.",
+    "Its connection is ended so that the gateway's own retry runs.",
+    "该实例处于连接中状态的时间过长：已卡住且不会自行报错。",
+    "将结束该连接，促使网关自身的重试逻辑运行。";
+    /// The peer closed its end, the gateway keeps its own.
+    NotClosed = 85, Wait,
+    "The other end has closed the connection, but the gateway keeps its end open.",
+    "The gateway leaks connections: it does not close sockets whose peer has gone. A restart frees them; the cause is in its code.",
+    "对端已关闭连接，但网关仍未关闭自己的一端。",
+    "网关存在连接泄漏：对端离开后没有关闭套接字。重启可释放，但根因在其代码中。";
+    /// A limit of the relay.
+    RelayLimit = 84, Wait,
+    "The relay turned sessions away because one of its limits is reached.",
+    "Raise that limit under `[gateway.relay.limits]`, or find out who opens so many.",
+    "中继因达到某项上限而拒绝了会话。",
+    "请调高 `[gateway.relay.limits]` 中的相应上限，或查明连接过多的来源。";
+
     /// The process ended by itself.
     ProcessExited = 90, Restart,
     "The gateway's process ended.",

@@ -79,7 +79,7 @@ impl RecentCloses {
 }
 
 /// Within 2 % or half a second, whichever is more.
-fn agree(a: Duration, b: Duration) -> bool {
+pub(crate) fn agree(a: Duration, b: Duration) -> bool {
     a.abs_diff(b) <= (b / 50).max(Duration::from_millis(500))
 }
 

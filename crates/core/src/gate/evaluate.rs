@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use crate::gate::{Facts, Gate, PastOrder, Verdict};
-use crate::order::{Origin, Proposal, State};
+use crate::order::{Action, Origin, Proposal, State};
 use crate::policy::Policy;
 use crate::time::{Timestamp, human};
 
@@ -234,7 +234,7 @@ impl Asked<'_> {
         let words = format!("{used} of {} restarts within {} are used", budget.count, show(budget.window));
         let verdict = if used < budget.count {
             open(gate, words)
-        } else if !self.destructive() {
+        } else if !self.proposal.action.restarts() {
             open(gate, format!("{words}; this is not a restart"))
         } else if !self.by_planner() {
             open(gate, format!("{words}; an operator may restart all the same"))
@@ -253,8 +253,11 @@ impl Asked<'_> {
     /// Whether a past order is a restart that weighs on this one: it may have been carried out, within the window, and
     /// for an order on the gateway it was one on the gateway.
     fn counts(&self, o: &PastOrder) -> bool {
-        let bears =
-            if self.proposal.action.on_gateway() { o.action.on_gateway() } else { o.action.destructive() };
+        let bears = if self.proposal.action.on_gateway() {
+            o.action == Action::RestartGateway
+        } else {
+            o.action.restarts()
+        };
         let may_have_happened = match o.state {
             State::Pending
             | State::Dispatched

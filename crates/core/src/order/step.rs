@@ -1,6 +1,6 @@
 //! The order machine: one function from (order, now, event) to effects. The shell stores the order and obeys the effects.
 //!
-//! | state \ event | sent | accepted | started | done | failed | refused | expired¹ | seen² | recovered³ | cancel | tick |
+//! | state \ event | sent | accepted | started | done⁶ | failed | refused | expired¹ | seen² | recovered³ | cancel | tick |
 //! |---|---|---|---|---|---|---|---|---|---|---|---|
 //! | pending | **dispatched** | **accepted** | **running** | **verifying** | **failed** | **refused** | **expired** | – | **cancelled** | **cancelled** | **expired** after `expires_at` |
 //! | dispatched | – | **accepted** | **running** | **verifying** | **failed** | **refused** | **expired** | – | **cancelled** | **cancelled** | **expired** after `expires_at` + [`DELIVERY_MARGIN`] |
@@ -9,6 +9,7 @@
 //! | verifying | – | – | – | – | illegal | illegal | illegal | **succeeded** | – | illegal | **failed** at deadline |
 //! | ended | illegal | –⁴ | –⁴ | –⁴ | –⁴ | – | – | – | – | illegal⁵ | – |
 //!
+//! ⁶ **succeeded** at once for orders that their receipt proves (closing sessions): the executor itself looked.
 //! ¹ The agent's word that the order came too late. ² Only the expected condition, True, since the execution began.
 //! ³ Only the planner's orders: an operator gets what was asked for. ⁴ Except that an expired or cancelled order notes,
 //! once, that the agent carried it out all the same ([`Effect::Late`]). ⁵ Cancelling what is cancelled does nothing.
@@ -134,6 +135,13 @@ pub struct Illegal {
 }
 
 impl Order {
+    /// How long this order may go without further news: [`execution_allowance`], and the time over which it is to be
+    /// spread.
+    #[must_use]
+    pub fn allowance(&self) -> Duration {
+        execution_allowance(self.verify_within).saturating_add(self.proposal.spread.unwrap_or_default())
+    }
+
     /// A new order, pending, as a proposal becomes when the gates have let it pass.
     #[must_use]
     pub fn new(id: OrderId, proposal: Proposal, fence: Fence, now: Timestamp, policy: &Policy) -> Self {
@@ -163,7 +171,7 @@ impl Order {
             State::Dispatched => Some(self.expires_at.after(DELIVERY_MARGIN)),
             State::Accepted | State::Running | State::Verifying => {
                 let since = self.accepted_at.unwrap_or(self.created_at);
-                Some(self.deadline.unwrap_or_else(|| since.after(execution_allowance(self.verify_within))))
+                Some(self.deadline.unwrap_or_else(|| since.after(self.allowance())))
             }
             State::Succeeded | State::Failed | State::Expired | State::Cancelled | State::Refused => None,
         }
@@ -207,11 +215,20 @@ impl Order {
             (State::Pending | State::Dispatched | State::Accepted, Stage::Started) => {
                 self.accept(now);
                 self.started_at = Some(r.at);
-                self.deadline = Some(now.after(execution_allowance(self.verify_within)));
+                self.deadline = Some(now.after(self.allowance()));
                 Ok(vec![self.change(State::Running)])
             }
             (State::Pending | State::Dispatched | State::Accepted | State::Running, Stage::Done) => {
                 self.accept(now);
+                if self.proposal.action.proven_by_receipt() {
+                    self.started_at.get_or_insert(r.at);
+                    self.note_output(r);
+                    return Ok(vec![self.end(
+                        now,
+                        State::Succeeded,
+                        said(r, "the agent saw it take effect"),
+                    )]);
+                }
                 // Without a start on record only what is seen after the end is certain to be the order's doing.
                 self.started_at.get_or_insert(r.at);
                 self.deadline = Some(now.after(self.verify_within));
@@ -309,7 +326,7 @@ impl Order {
         if self.due().is_none_or(|due| now < due) {
             return vec![];
         }
-        let allowed = human::format(execution_allowance(self.verify_within));
+        let allowed = human::format(self.allowance());
         let (to, why) = match self.state {
             State::Pending => (State::Expired, "it could not be sent before its expiry".to_owned()),
             State::Dispatched => {
@@ -375,7 +392,7 @@ impl Order {
     fn accept(&mut self, now: Timestamp) {
         if self.accepted_at.is_none() {
             self.accepted_at = Some(now);
-            self.deadline = Some(now.after(execution_allowance(self.verify_within)));
+            self.deadline = Some(now.after(self.allowance()));
         }
     }
 

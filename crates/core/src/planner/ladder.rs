@@ -205,7 +205,12 @@ mod tests {
     #[test]
     fn a_walk_skips_what_cannot_be_done_and_stops_at_the_human() {
         let steps = ladder(&[(Reconnect, 1), (RestartInstance, 1), (CallHuman, 1), (RestartGateway, 1)]);
-        let all = Abilities { reconnect: true, restart_instance: true, restart_gateway: true };
+        let all = Abilities {
+            reconnect: true,
+            restart_instance: true,
+            restart_gateway: true,
+            ..Abilities::default()
+        };
         let walk = |abilities, place| Walk {
             ladder: &steps,
             abilities,

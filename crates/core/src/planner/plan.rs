@@ -398,6 +398,7 @@ impl<'p> Plan<'p, '_> {
             cause: Some(cause),
             reason: clip(&format!("{evidence} ({at}{skipped})"), MAX_REASON),
             expect: sickness.condition,
+            spread: None,
             incarnation: self.view.incarnation,
             request_id: None,
             traceparent: None,

@@ -8,6 +8,8 @@ use crate::detector::{DetectorConfig, DetectorConfigError};
 /// Settings of a [`Tracker`](super::Tracker). `Default` gives what the product ships.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrackerConfig {
+    /// Whether a canary session of our own is dialled; without one, other watchers' claims are all there is.
+    pub dials: bool,
     /// Failed dials in a row until `Reachable` is False. Two: the second, a moment later, tells an outage from a
     /// listener that was being replaced.
     pub fall: u32,
@@ -127,6 +129,7 @@ impl Default for TrackerConfig {
         let s = Duration::from_secs;
         let ms = Duration::from_millis;
         Self {
+            dials: true,
             fall: 2,
             settle: s(1),
             drop_fall: 2,

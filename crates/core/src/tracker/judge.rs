@@ -48,6 +48,11 @@ impl Case {
         self.charge.as_ref().and_then(|c| c.outlive).unwrap_or(config.settle)
     }
 
+    /// Whether the process's death is the verdict: certain, and not the canary's finding.
+    pub(super) fn process_died(&self) -> bool {
+        self.charge.as_ref().is_some_and(|c| c.fixed)
+    }
+
     pub(super) fn life_is_proof(&self) -> bool {
         self.charge.as_ref().is_none_or(|c| c.outlive.is_none())
     }
@@ -113,7 +118,7 @@ impl Tracker {
     /// Our own host failed. Nothing is learnt about the gateway; if it goes on, nothing is known any more.
     fn own_failure(&mut self, refusal: &Refusal, step: &mut Step<'_>) {
         self.case.own = self.case.own.saturating_add(1);
-        if self.case.own >= self.config.fall && self.board.status(ConditionKind::Reachable) == Status::True {
+        if self.case.own >= self.config.fall && self.board.own(ConditionKind::Reachable) == Status::True {
             let finding = Finding::new(Cause::ObserverStalled, refusal.message.clone(), Evidence::new());
             for kind in [ConditionKind::Reachable, ConditionKind::Beating] {
                 self.board.set(step.now, kind, Status::Unknown, Some(&finding), &mut step.fx);
@@ -166,7 +171,7 @@ impl Tracker {
         // What a session was to refute stays to be refuted if the next failure is of a milder kind.
         let before = self.case.charge.as_ref().and_then(|c| c.outlive);
         self.case.charge = Some(Charge { cause: finding.cause, outlive: outlive.max(before), fixed });
-        self.falls(ConditionKind::Reachable, finding, step);
+        self.board.set(step.now, ConditionKind::Reachable, Status::False, Some(finding), &mut step.fx);
         // Without a session there is no heartbeat to judge: what matters is why there is none.
         self.board.set(step.now, ConditionKind::Beating, Status::Unknown, Some(finding), &mut step.fx);
     }
@@ -218,14 +223,15 @@ impl Tracker {
 
     /// An order is at work: what was known to be well is to be seen anew.
     pub(super) fn under_repair(&mut self, step: &mut Step<'_>) {
-        let finding = Finding::new(Cause::UnderRepair, "an order is being carried out", Evidence::new());
+        let finding = Finding::under_repair();
         // What is not known to be well is no uninterrupted health.
         self.pace.failures.unhealthy(step.now.mono);
         for kind in [ConditionKind::Reachable, ConditionKind::Beating] {
-            if self.board.status(kind) == Status::True {
+            if self.board.own(kind) == Status::True {
                 self.board.set(step.now, kind, Status::Unknown, Some(&finding), &mut step.fx);
             }
         }
+        self.board.outdate(step.now, finding, &mut step.fx);
     }
 
     pub(super) fn process_started(&mut self, step: &mut Step<'_>) {
@@ -233,6 +239,18 @@ impl Tracker {
             charge.fixed = false;
         }
         self.announced = None;
+        if !self.config.dials {
+            // No dial will refute what was held against the old process.
+            self.case = Case::default();
+            self.unobserved(step);
+        }
+        let finding = if self.excuse.disturbed() {
+            Finding::under_repair()
+        } else {
+            let words = "the process was started; nothing has been seen of it since";
+            Finding::new(Cause::NotYetObserved, words, Evidence::new())
+        };
+        self.board.outdate(step.now, finding, &mut step.fx);
         if !self.excuse.disturbed() {
             self.excuse = Excuse::Grace { until: step.now.mono.after(self.config.boot_grace), failed: None };
         }

@@ -45,6 +45,13 @@
 //! session opened since, or after the disturbance ended. So a condition that is True since the order began is evidence
 //! of what the order did; one that had simply stayed True would prove nothing.
 //!
+//! # Other watchers
+//!
+//! Relay, kernel and report open no session of their own; they make claims of conditions, which the board puts together
+//! with what the canary found. Where the canary is not among the watchers (`dials` is off), nothing is dialled and the
+//! claims are all there is. Excuses and disturbances hold for claims too: sickness is not believed while it is excused,
+//! health only from facts that are newer than the order.
+//!
 //! # Flapping
 //!
 //! A fall is the moment an instance that was well (Reachable and not failing its heartbeat) ceases to be; one incident
@@ -108,6 +115,8 @@ pub struct Tracker {
 struct Step<'a> {
     now: Now,
     fx: Effects,
+    /// Whether the instance was well when [`Tracker::standing`] last looked.
+    well: bool,
     rng: &'a mut dyn Rng,
 }
 
@@ -135,18 +144,18 @@ impl Tracker {
     /// One event. What was observed is taken in before silence is judged, so that a sign of life that comes with the
     /// deadline is in time.
     pub fn step(&mut self, now: Now, event: Event, rng: &mut impl Rng) -> Effects {
-        let mut step = Step { now, fx: Effects::default(), rng };
-        if matches!(self.wire, Wire::Fresh) {
-            let dial_at = self.pace.plan_first(now.mono, &self.config, step.rng);
-            self.wire = Wire::Away(Away { dial_at, silent: None, lag: Duration::ZERO });
-            step.fx.dial_at = Some(dial_at);
-        }
+        let mut step = Step { now, fx: Effects::default(), well: self.well(), rng };
+        self.begin(&mut step);
         match event {
             Event::Observed(observation) => self.observed(observation, &mut step),
-            Event::Reconfigured(config) => self.reconfigured(*config),
+            Event::Reconfigured(config) => self.reconfigured(*config, &mut step),
             Event::Tick => {}
         }
+        self.standing(&mut step);
         self.time_passed(&mut step);
+        self.board.excuse(now, self.excuse.active(), &mut step.fx);
+        self.standing(&mut step);
+        self.calm_passed(&mut step);
         step.fx.wake_at = self.wake_at(now.mono);
         step.fx
     }
@@ -196,15 +205,39 @@ impl Tracker {
         self.detector.last_rtt()
     }
 
-    fn reconfigured(&mut self, config: TrackerConfig) {
+    fn reconfigured(&mut self, config: TrackerConfig, step: &mut Step<'_>) {
+        let dialled = self.config.dials;
         self.config = config;
+        if dialled && !config.dials {
+            // The canary is withdrawn; what it held goes with it. That the process died it did not find out.
+            self.wire = Wire::Fresh;
+            self.announced = None;
+            step.fx.close_session = true;
+            if !self.case.process_died() {
+                self.case = Case::default();
+                self.unobserved(step);
+            }
+        }
         self.detector.reconfigure(config.detector);
         self.pace.failures.set_stable_for(config.stable_for);
+        // Nothing else may happen for a long time.
+        self.begin(step);
+    }
+
+    /// Plans the first dial, where one is to be made and was not planned yet.
+    fn begin(&mut self, step: &mut Step<'_>) {
+        if matches!(self.wire, Wire::Fresh) && self.config.dials {
+            let dial_at = self.pace.plan_first(step.now.mono, &self.config, step.rng);
+            self.wire = Wire::Away(Away { dial_at, silent: None, lag: Duration::ZERO });
+            step.fx.dial_at = Some(dial_at);
+        }
     }
 
     fn observed(&mut self, observation: Observation, step: &mut Step<'_>) {
         let now = step.now.mono;
         match observation {
+            // The outcome of a dial that was under way when the canary was withdrawn.
+            Observation::Handshake(_) if !self.config.dials => {}
             Observation::Handshake(report) => self.handshake(report, step),
             Observation::Closed(close) => self.closed(&close, step),
             Observation::Life { age } => {
@@ -248,7 +281,41 @@ impl Tracker {
                 self.excuse = Excuse::Grace { until: now.after(self.config.disturbance_grace), failed: None };
                 self.redial_if_away(Urgency::Now, step);
             }
+            Observation::Claim(claim) => self.board.claim(step.now, claim, &mut step.fx),
+            Observation::Withdrawn(source) => self.board.withdraw(step.now, source, &mut step.fx),
         }
+    }
+
+    /// The canary knows nothing (any more).
+    fn unobserved(&mut self, step: &mut Step<'_>) {
+        let finding = Finding::new(Cause::NotYetObserved, "", Vec::new());
+        for kind in [ConditionKind::Reachable, ConditionKind::Beating] {
+            self.board.set(step.now, kind, Status::Unknown, Some(&finding), &mut step.fx);
+        }
+    }
+
+    /// What became of the instance as a whole, whoever said so: falls are counted here. Called after each thing that can
+    /// happen within a step, as one step may prove a session and find it silent.
+    fn standing(&mut self, step: &mut Step<'_>) {
+        let now = step.now.mono;
+        let was_well = std::mem::replace(&mut step.well, self.well());
+        if step.well {
+            return self.flaps.well(now);
+        }
+        // Not to know any more is no fall.
+        let fell = [ConditionKind::Reachable, ConditionKind::Beating]
+            .into_iter()
+            .any(|kind| self.board.status(kind) == Status::False);
+        if !fell || !was_well || !self.flaps.fell(now, &self.config) {
+            return;
+        }
+        let last =
+            self.board.all().iter().find(|c| c.status == Status::False && c.kind != ConditionKind::Stable);
+        let evidence = last.and_then(|c| c.cause).map(|c| ("last_cause".to_owned(), c.name().to_owned()));
+        let falls = self.flaps.count();
+        let message = format!("fell {falls} times within {}", short(self.config.flap_window));
+        let finding = Finding::new(Cause::Flapping, message, evidence.into_iter().collect());
+        self.board.set(step.now, ConditionKind::Stable, Status::False, Some(&finding), &mut step.fx);
     }
 
     /// Everything that follows from time alone.
@@ -256,13 +323,19 @@ impl Tracker {
         self.excuse_passed(step);
         self.announcement_passed(step);
         self.session_passed(step);
+        self.standing(step);
         self.silence_passed(step);
         let now = step.now.mono;
-        if matches!(self.wire, Wire::Up(_)) && self.well() {
+        // The pace of dials is the canary's own matter, whatever others find.
+        if matches!(self.wire, Wire::Up(_)) && self.own_well() {
             self.pace.failures.healthy(now);
         }
-        if self.board.status(ConditionKind::Stable) != Status::True
-            && self.flaps.calm_at(&self.config).is_some_and(|at| now >= at)
+    }
+
+    /// Calm for long enough, this step's fall taken into account.
+    fn calm_passed(&mut self, step: &mut Step<'_>) {
+        if self.board.own(ConditionKind::Stable) != Status::True
+            && self.flaps.calm_at(&self.config).is_some_and(|at| step.now.mono >= at)
         {
             self.flaps.calmed();
             self.board.set(step.now, ConditionKind::Stable, Status::True, None, &mut step.fx);
@@ -280,7 +353,7 @@ impl Tracker {
                 [self.detector.next_check(), self.pace.failures.clears_at()].into_iter().flatten().min()
             }
         };
-        let calm = (self.board.status(ConditionKind::Stable) != Status::True)
+        let calm = (self.board.own(ConditionKind::Stable) != Status::True)
             .then(|| self.flaps.calm_at(&self.config))
             .flatten();
         let announced = self.announced.as_ref().map(|a| a.until);
@@ -288,29 +361,23 @@ impl Tracker {
         Some(at.max(now.after(LEAST_WAKE)))
     }
 
-    /// Whether nothing is held against the instance.
+    /// Whether the canary holds nothing against the instance.
+    fn own_well(&self) -> bool {
+        self.board.own(ConditionKind::Reachable) == Status::True
+            && self.board.own(ConditionKind::Beating) != Status::False
+    }
+
+    /// Whether nothing is held against the instance, by anybody.
     fn well(&self) -> bool {
         self.board.status(ConditionKind::Reachable) == Status::True
             && self.board.status(ConditionKind::Beating) != Status::False
     }
 
-    /// Sets one of the two conditions that can fall, and counts the fall if the instance was well until now.
-    fn falls(&mut self, kind: ConditionKind, finding: &Finding, step: &mut Step<'_>) {
-        let was_well = self.well();
-        self.board.set(step.now, kind, Status::False, Some(finding), &mut step.fx);
-        if !was_well || self.well() {
+    fn redial(&mut self, urgency: Urgency, step: &mut Step<'_>) {
+        if !self.config.dials {
+            self.wire = Wire::Fresh;
             return;
         }
-        if self.flaps.fell(step.now.mono, &self.config) {
-            let falls = self.flaps.count();
-            let message = format!("fell {falls} times within {}", short(self.config.flap_window));
-            let evidence = vec![("last_cause".to_owned(), finding.cause.name().to_owned())];
-            let finding = Finding::new(Cause::Flapping, message, evidence);
-            self.board.set(step.now, ConditionKind::Stable, Status::False, Some(&finding), &mut step.fx);
-        }
-    }
-
-    fn redial(&mut self, urgency: Urgency, step: &mut Step<'_>) {
         // Without a session there is no health, whoever ended it.
         self.pace.failures.unhealthy(step.now.mono);
         let dial_at = self.pace.plan(step.now.mono, urgency, &self.config, step.rng);

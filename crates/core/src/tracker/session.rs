@@ -110,7 +110,6 @@ impl Tracker {
         if heard {
             self.board.set(step.now, ConditionKind::Beating, Status::True, None, &mut step.fx);
         }
-        self.flaps.well(step.now.mono);
     }
 
     /// Whether the session has lasted long enough.
@@ -141,8 +140,8 @@ impl Tracker {
             return self.redial(Urgency::Base, step);
         }
         let finding = Finding::new(Cause::HeartbeatMissed, suspicion.message(), suspicion.evidence());
-        if self.board.status(ConditionKind::Reachable) != Status::False {
-            self.falls(ConditionKind::Beating, &finding, step);
+        if self.board.own(ConditionKind::Reachable) != Status::False {
+            self.board.set(step.now, ConditionKind::Beating, Status::False, Some(&finding), &mut step.fx);
         }
         self.case.count(finding.cause);
         self.pace.failures.failed(now);

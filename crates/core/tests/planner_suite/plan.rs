@@ -291,7 +291,7 @@ proptest! {
     fn plans_are_safe_and_do_not_depend_on_the_order_of_instances(
         given in proptest::collection::vec((any_instance(), any_case(), any::<bool>()), 1..12),
         own in any_case(),
-        bits in 0u8..8,
+        bits in 0u8..64,
         agent_online in proptest::bool::weighted(0.9),
         shift in 0usize..12,
     ) {
@@ -334,6 +334,7 @@ proptest! {
             let cause = proposal.cause.expect("the planner names one");
             prop_assert!(cause.handling() != Handling::Human && cause.code() >= 20);
             prop_assert!(v.abilities.can(proposal.action));
+            prop_assert!(!proposal.action.proven_by_receipt(), "sessions are closed by people alone");
             prop_assert_eq!(proposal.action.on_gateway(), proposal.target == gateway());
             prop_assert!(!live.contains(&proposal.target));
             prop_assert!(cases.get(&proposal.target).is_none_or(|c| c.not_before <= at(100)));

@@ -12,7 +12,14 @@ use mooring_core::time::Timestamp;
 
 pub const T0: Timestamp = Timestamp(1_700_000_000_000_000);
 pub const KIND: Kind = Kind::Websocket;
-pub const ALL_ABLE: Abilities = Abilities { reconnect: true, restart_instance: true, restart_gateway: true };
+pub const ALL_ABLE: Abilities = Abilities {
+    reconnect: true,
+    restart_instance: true,
+    restart_gateway: true,
+    close_session: true,
+    close_sessions: true,
+    drain: true,
+};
 
 pub fn at(secs: u64) -> Timestamp {
     T0.after(Duration::from_secs(secs))

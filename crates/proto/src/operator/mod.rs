@@ -5,12 +5,16 @@
 
 mod order;
 mod policy;
+mod session;
 
 pub use order::{
     action, action_from, order, order_name, order_name_from, order_state, pause, pause_name_from, scope,
     scope_from, verdict,
 };
 pub use policy::{MASK_PATHS, policy, policy_from, policy_name, policy_name_from};
+pub use session::{
+    session, session_close, session_counts, session_name, session_source, session_state, session_summary,
+};
 
 use mooring_core::condition::{Condition, Status};
 use mooring_core::phase::Phase;

@@ -16,6 +16,10 @@ pub fn action(action: Action) -> v1::OrderAction {
         Action::ReconnectSlowly => v1::OrderAction::ReconnectSlowly,
         Action::RestartInstance => v1::OrderAction::RestartInstance,
         Action::RestartGateway => v1::OrderAction::RestartGateway,
+        Action::CloseSession => v1::OrderAction::CloseSession,
+        Action::CloseSessions => v1::OrderAction::CloseSessions,
+        Action::Drain => v1::OrderAction::Drain,
+        Action::Resume => v1::OrderAction::Resume,
     }
 }
 
@@ -29,10 +33,15 @@ pub fn action_from(value: i32) -> Result<Action, Invalid> {
         Ok(v1::OrderAction::ReconnectSlowly) => Ok(Action::ReconnectSlowly),
         Ok(v1::OrderAction::RestartInstance) => Ok(Action::RestartInstance),
         Ok(v1::OrderAction::RestartGateway) => Ok(Action::RestartGateway),
+        Ok(v1::OrderAction::CloseSession) => Ok(Action::CloseSession),
+        Ok(v1::OrderAction::CloseSessions) => Ok(Action::CloseSessions),
+        Ok(v1::OrderAction::Drain) => Ok(Action::Drain),
+        Ok(v1::OrderAction::Resume) => Ok(Action::Resume),
         Ok(v1::OrderAction::Unspecified) | Err(_) => Err(Invalid::new(
             "action",
-            "is required: ORDER_ACTION_RECONNECT, ORDER_ACTION_RECONNECT_SLOWLY, ORDER_ACTION_RESTART_INSTANCE or \
-             ORDER_ACTION_RESTART_GATEWAY",
+            "is required: ORDER_ACTION_RECONNECT, ORDER_ACTION_RECONNECT_SLOWLY, ORDER_ACTION_RESTART_INSTANCE, \
+             ORDER_ACTION_RESTART_GATEWAY, ORDER_ACTION_CLOSE_SESSION, ORDER_ACTION_CLOSE_SESSIONS, \
+             ORDER_ACTION_DRAIN or ORDER_ACTION_RESUME",
         )),
     }
 }
@@ -94,7 +103,8 @@ pub fn order(o: &Order) -> v1::Order {
         requested_by: p.origin.to_string(),
         cause: p.cause.map_or_else(String::new, |c| c.name().to_owned()),
         reason: p.reason.clone(),
-        expected_condition: p.expect.name().to_owned(),
+        expected_condition: if p.action.proven_by_receipt() { "" } else { p.expect.name() }.to_owned(),
+        spread: p.spread.map(duration),
         fence: i64::try_from(o.fence.0).unwrap_or(i64::MAX),
         incarnation: p.incarnation.map_or_else(String::new, |i| i.0.to_string()),
         create_time: Some(timestamp(o.created_at)),

@@ -42,7 +42,7 @@ struct Shared {
     running: watch::Sender<Table>,
     next_id: AtomicU64,
     /// One soft token per stage, each a child of `hard`.
-    stages: [CancellationToken; 3],
+    stages: [CancellationToken; Stage::ALL.len()],
     hard: CancellationToken,
     /// Cancelled when the shutdown begins, before any stage is told.
     draining: CancellationToken,

@@ -37,11 +37,13 @@ pub enum Stage {
     Work,
     /// What the others need to the last: journals, pools, the health page.
     Storage,
+    /// What may outlive all of that because it belongs to others: connections that are relayed for them.
+    Connections,
 }
 
 impl Stage {
     /// Every stage, in the order in which they stop.
-    pub const ALL: [Self; 3] = [Self::Intake, Self::Work, Self::Storage];
+    pub const ALL: [Self; 4] = [Self::Intake, Self::Work, Self::Storage, Self::Connections];
 
     pub(super) const fn index(self) -> usize {
         self as usize
@@ -54,6 +56,7 @@ impl fmt::Display for Stage {
             Self::Intake => "intake",
             Self::Work => "work",
             Self::Storage => "storage",
+            Self::Connections => "connections",
         })
     }
 }

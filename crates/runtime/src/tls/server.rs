@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
 
@@ -104,9 +105,34 @@ impl ServerTls {
         }))
     }
 
+    /// Settings for a server of another protocol, which follow the certificate when it is renewed: connections begun
+    /// later get the new one. Who may come in (`client_ca`) stays as it is now.
+    #[must_use]
+    pub fn following(self: &Arc<Self>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.current.load());
+        config.cert_resolver = Arc::new(Follow(Arc::clone(self)));
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config)
+    }
+
     /// An acceptor with what is in force now. Take one for each connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.load_full())
+    }
+}
+
+/// The certificate that is in force when it is asked for.
+struct Follow(Arc<ServerTls>);
+
+impl std::fmt::Debug for Follow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Follow").field(&self.0).finish()
+    }
+}
+
+impl ResolvesServerCert for Follow {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.current.load().cert_resolver.resolve(hello)
     }
 }
 

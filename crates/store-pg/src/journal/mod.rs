@@ -19,6 +19,7 @@ use crate::errors::Fault;
 use crate::{PgStore, events};
 
 mod net;
+mod sessions;
 mod write;
 
 use net::Net;
@@ -48,6 +49,7 @@ fn commit<'c>(tx: &'c mut PgConnection, deltas: &'c [Delta]) -> BoxFuture<'c, Re
         let mut net = Net::default();
         let committed = deltas.iter().map(|delta| accept(&mut agents, &mut net, delta)).collect();
         write::all(tx, &net).await?;
+        sessions::all(tx, &net).await?;
         advance(tx, &agents).await?;
         events::insert(tx, &net.events).await?;
         Ok(committed)

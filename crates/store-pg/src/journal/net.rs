@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mooring_core::condition::Condition;
 use mooring_core::id::{GatewayRef, InstanceId, InstanceRef};
-use mooring_store::{Delta, GatewayRecord, InstanceRecord, NewEvent};
+use mooring_store::{CountsRecord, Delta, GatewayRecord, InstanceRecord, NewClose, NewEvent};
 
 /// What a batch comes to.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct Net<'d> {
     pub gateways_gone: BTreeSet<&'d GatewayRef>,
     pub instances_gone: BTreeSet<&'d InstanceRef>,
     pub gateways: BTreeMap<&'d GatewayRef, Gateway<'d>>,
+    pub session_counts: BTreeMap<&'d GatewayRef, &'d CountsRecord>,
+    pub session_closes: Vec<&'d NewClose>,
     pub events: Vec<&'d NewEvent>,
 }
 
@@ -38,6 +40,8 @@ impl<'d> Net<'d> {
         let changes = &delta.changes;
         for gateway in &changes.gateways_gone {
             self.gateways.remove(gateway);
+            self.session_counts.remove(gateway);
+            self.session_closes.retain(|new| new.gateway != *gateway);
             self.gateways_gone.insert(gateway);
         }
         for instance in &changes.instances_gone {
@@ -55,6 +59,8 @@ impl<'d> Net<'d> {
         for (instance, condition) in &changes.conditions {
             self.instance(instance).conditions[condition.kind.index()] = Some(condition);
         }
+        self.session_counts.extend(changes.session_counts.iter().map(|counts| (&counts.gateway, counts)));
+        self.session_closes.extend(&changes.session_closes);
         self.events.extend(&delta.events);
     }
 

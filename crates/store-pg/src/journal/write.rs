@@ -14,10 +14,10 @@ use uuid::Uuid;
 use super::net::Net;
 use crate::convert::{cause_code, pairs_json, text, time};
 use crate::errors::Fault;
-use crate::load::condition_code;
+use crate::load::{condition_code, watch_bits};
 
 /// Rows in one statement: beyond ten thousand nothing is won, and the statement's time stays far below its limit.
-const ROWS: usize = 10_000;
+pub(super) const ROWS: usize = 10_000;
 
 pub(super) async fn all(tx: &mut PgConnection, net: &Net<'_>) -> Result<(), Fault> {
     delete(tx, net).await?;
@@ -69,17 +69,19 @@ async fn write_gateways(tx: &mut PgConnection, rows: &[&GatewayRecord]) -> Resul
     let abilities: Vec<i16> = rows.iter().map(|g| i16::from(g.abilities.bits())).collect();
     let incarnations: Vec<Option<i64>> =
         rows.iter().map(|g| g.incarnation.map(|i| i.0.cast_signed())).collect();
+    let watch: Vec<i16> = rows.iter().map(|g| watch_bits(&g.watch)).collect();
     sqlx::query!(
         "INSERT INTO gateways AS g
-             (key, agent, id, handle, kind, address, grp, labels, abilities, incarnation)
+             (key, agent, id, handle, kind, address, grp, labels, abilities, incarnation, watch)
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-             $8::jsonb[], $9::smallint[], $10::bigint[])
+             $8::jsonb[], $9::smallint[], $10::bigint[], $11::smallint[])
          ON CONFLICT (key) DO UPDATE SET
              handle = excluded.handle, kind = excluded.kind, address = excluded.address, grp = excluded.grp,
-             labels = excluded.labels, abilities = excluded.abilities, incarnation = excluded.incarnation
-         WHERE (g.handle, g.kind, g.address, g.grp, g.labels, g.abilities, g.incarnation) IS DISTINCT FROM
+             labels = excluded.labels, abilities = excluded.abilities, incarnation = excluded.incarnation,
+             watch = excluded.watch
+         WHERE (g.handle, g.kind, g.address, g.grp, g.labels, g.abilities, g.incarnation, g.watch) IS DISTINCT FROM
              (excluded.handle, excluded.kind, excluded.address, excluded.grp, excluded.labels, excluded.abilities,
-              excluded.incarnation)",
+              excluded.incarnation, excluded.watch)",
         &keys,
         &agents,
         &ids,
@@ -90,6 +92,7 @@ async fn write_gateways(tx: &mut PgConnection, rows: &[&GatewayRecord]) -> Resul
         &labels,
         &abilities,
         &incarnations as &[Option<i64>],
+        &watch,
     )
     .execute(tx)
     .await?;

@@ -71,7 +71,8 @@ async fn made_before(tx: &mut PgConnection, ask: &Ask) -> Result<Option<Admissio
     Ok(Some(if again { Admission::Already(order) } else { Admission::RequestIdReused(order) }))
 }
 
-/// Locks the gateway's row; `false` when there is no such target.
+/// Locks the gateway's row; `false` when there is no such target. Of sessions nothing is stored: their gateway stands for
+/// them.
 async fn lock_target(tx: &mut PgConnection, target: &Target) -> Result<bool, Fault> {
     let gateway = Key::of(target.gateway()).0;
     let locked = sqlx::query!("SELECT key FROM gateways WHERE key = $1 FOR NO KEY UPDATE", gateway)
@@ -101,8 +102,9 @@ async fn insert(tx: &mut PgConnection, ask: &Ask, order: &Order) -> Result<(), F
     sqlx::query!(
         "INSERT INTO orders
              (id, target, target_key, gateway_key, agent, grp, action, state, origin, cause, reason, expect, fence,
-              incarnation, request_id, traceparent, created_at, expires_at, verify_micros, outcome, output, version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, '', '', $20)",
+              incarnation, request_id, traceparent, created_at, expires_at, verify_micros, outcome, output, version,
+              spread_micros)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, '', '', $20, $21)",
         order.id.0,
         p.target.to_string(),
         Key::of(&p.target).0,
@@ -123,6 +125,7 @@ async fn insert(tx: &mut PgConnection, ask: &Ask, order: &Order) -> Result<(), F
         time(order.expires_at),
         micros(order.verify_within),
         order.version.cast_signed(),
+        p.spread.map(micros),
     )
     .execute(tx)
     .await?;

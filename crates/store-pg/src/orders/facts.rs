@@ -42,7 +42,8 @@ pub(super) async fn read(tx: &mut PgConnection, ask: &Ask) -> Result<Facts, Faul
     let target = &ask.proposal.target;
     let gateway = Target::Gateway(target.gateway().clone());
     let mut scopes = vec![PauseScope::All, PauseScope::Group(ask.group.clone()), PauseScope::Target(gateway)];
-    if target.instance().is_some() {
+    let on_gateway = matches!(target, Target::Gateway(_));
+    if !on_gateway {
         scopes.push(PauseScope::Target(target.clone()));
     }
     let pauses = pauses::in_force(tx, ask.now, &scopes).await?;
@@ -61,7 +62,7 @@ pub(super) async fn read(tx: &mut PgConnection, ask: &Ask) -> Result<Facts, Faul
         "SELECT id, action, state, created_at, ended_at FROM orders
          WHERE gateway_key = $1 AND state < 10 AND ($2 OR target_key IN ($1, $3)) ORDER BY id",
         gateway_key,
-        target.instance().is_none(),
+        on_gateway,
         key,
     )
     .fetch_all(&mut *tx)

@@ -16,7 +16,7 @@ macro_rules! select_orders {
             $crate::orders::row::Row,
             "SELECT id, target, action, state, origin, cause, reason, expect, fence, incarnation, request_id,
                  traceparent, created_at, expires_at, verify_micros, accepted_at, started_at, deadline, ended_at,
-                 outcome, output, version
+                 outcome, output, version, spread_micros
              FROM orders " + $rest
             $(, $argument)*
         )
@@ -48,6 +48,7 @@ pub(crate) struct Row {
     pub outcome: String,
     pub output: String,
     pub version: i64,
+    pub spread_micros: Option<i64>,
 }
 
 impl Row {
@@ -61,6 +62,7 @@ impl Row {
             cause: self.cause.map(cause),
             reason: self.reason,
             expect: known(table, "expect", self.expect, expect)?,
+            spread: self.spread_micros.map(duration),
             incarnation: self.incarnation.map(|i| Incarnation(i.cast_unsigned())),
             request_id: self.request_id,
             traceparent: self.traceparent,

@@ -40,6 +40,7 @@ fn declare(agent: &AgentId, instances: usize) -> Changes {
             labels: BTreeMap::new(),
             abilities: Abilities::from_bits(7),
             incarnation: None,
+            watch: Vec::new(),
         }],
         instances: (0..instances)
             .map(|n| InstanceRecord { instance: instance(agent, n), handle: u32::try_from(n).unwrap() })
@@ -74,6 +75,7 @@ pub fn gateway_and_ask(agent: &AgentId, epoch: u64) -> (Delta, Ask) {
             cause: None,
             reason: "a test".to_owned(),
             expect: ConditionKind::Reachable,
+            spread: None,
             incarnation: None,
             request_id: None,
             traceparent: None,

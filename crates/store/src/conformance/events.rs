@@ -10,6 +10,8 @@ use mooring_core::order::{Action, State};
 use super::fixtures::{Reporter, agent, all_events, ask, at, end, event, made, must, order_id, shut, target};
 use crate::{EventKind, EventRecord, NewEvent, Retention, Store};
 
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
 pub(super) async fn every_kind_of_event_comes_back(store: &dyn Store) {
     let mut events = Vec::new();
     for (seconds, kind) in (0..).zip(EventKind::ALL) {
@@ -87,9 +89,10 @@ pub(super) async fn old_things_are_pruned_and_live_ones_kept(store: &dyn Store) 
         assert_eq!(shut(store, &wanted).await, [Gate::DryRun]);
     }
     // Events by now: made at 0, 0 and 50, refused at 0 and 60.
-    let keep = Retention { events: Duration::from_secs(50), orders: Duration::from_secs(90) };
+    let keep = Retention { events: Duration::from_secs(50), orders: Duration::from_secs(90), closes: YEAR };
     assert_eq!(must(store.prune(at(20), keep).await), 0);
-    let keep_young = Retention { events: Duration::from_secs(50), orders: Duration::from_secs(80) };
+    let keep_young =
+        Retention { events: Duration::from_secs(50), orders: Duration::from_secs(80), closes: YEAR };
     assert_eq!(must(store.prune(at(100), keep_young).await), 5, "three events, a refusal and an order");
     assert_eq!(must(store.prune(at(100), keep_young).await), 0);
     assert_eq!(all_events(store).await.len(), 2);

@@ -11,12 +11,13 @@ use mooring_core::kind::Kind;
 use mooring_core::order::{Action, Order, Origin, Proposal, State};
 use mooring_core::planner::{Abilities, Case};
 use mooring_core::policy::{Budget, Policy};
+use mooring_core::session::{EndedBy, SessionClose, SessionCounts, Source};
 use mooring_core::time::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Admission, Ask, Attach, Changes, Committed, Delta, EventKind, EventRecord, GatewayRecord, InstanceRecord,
-    NewEvent, OrderWrite, Store, StoreError,
+    Admission, Ask, Attach, Changes, Committed, CountsRecord, Delta, EventKind, EventRecord, GatewayRecord,
+    InstanceRecord, NewClose, NewEvent, OrderWrite, Store, StoreError,
 };
 
 /// The answer, or a panic at the caller's line.
@@ -41,11 +42,12 @@ pub fn group(id: &str) -> PolicyId {
     PolicyId::new(id).expect("a sound name")
 }
 
-/// `a/g` is a gateway, `a/g/i` an instance.
+/// `a/g` is a gateway, `a/g/i` an instance, `a/g/+s` a session.
 pub fn target(short: &str) -> Target {
     let parts: Vec<&str> = short.split('/').collect();
     let name = match parts.as_slice() {
         [a, g] => format!("agents/{a}/gateways/{g}"),
+        [a, g, s] if s.starts_with('+') => format!("agents/{a}/gateways/{g}/sessions/{}", &s[1..]),
         [a, g, i] => format!("agents/{a}/gateways/{g}/instances/{i}"),
         _ => panic!("`{short}` is neither a/g nor a/g/i"),
     };
@@ -68,8 +70,14 @@ pub fn gateway_record(short: &str) -> GatewayRecord {
         address: "ws://127.0.0.1:1/".to_owned(),
         group: group("lines"),
         labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
-        abilities: Abilities { reconnect: true, restart_instance: true, restart_gateway: true },
+        abilities: Abilities {
+            reconnect: true,
+            restart_instance: true,
+            restart_gateway: true,
+            ..Abilities::default()
+        },
         incarnation: Some(Incarnation(3)),
+        watch: vec![Source::Canary, Source::Relay],
     }
 }
 
@@ -166,6 +174,36 @@ impl<'a> Reporter<'a> {
     }
 }
 
+/// Numbers of a gateway's sessions, told at a time.
+pub fn counts(short: &str, open: u64, seconds: i64) -> CountsRecord {
+    let counts = SessionCounts {
+        open,
+        sick: 1,
+        opened: open + 7,
+        closed: 7,
+        closed_by_cause: vec![(Cause::ConnectionRefused, 3), (Cause::SessionLost, 2)],
+    };
+    CountsRecord { gateway: gateway(short), counts, at: at(seconds) }
+}
+
+/// The end of a session at a time.
+pub fn close(short: &str, session: &str, seconds: i64) -> NewClose {
+    let close = SessionClose {
+        id: session.parse().expect("a sound name"),
+        source: Source::Relay,
+        instance: None,
+        peer: "192.0.2.7:50000".to_owned(),
+        at: at(seconds),
+        age: Duration::from_micros(61_000_001),
+        silent_for: Duration::from_secs(60),
+        by: EndedBy::Peer,
+        code: Some(1006),
+        cause: Some(Cause::SessionLost),
+        message: "gone".to_owned(),
+    };
+    NewClose { gateway: gateway(short), close }
+}
+
 pub fn order_id(number: u128) -> OrderId {
     OrderId(Uuid::from_u128(number))
 }
@@ -181,6 +219,7 @@ pub fn ask(number: u128, short: &str, action: Action, seconds: i64) -> Ask {
             cause: Some(Cause::ConnectionRefused),
             reason: "because".to_owned(),
             expect: ConditionKind::Reachable,
+            spread: None,
             incarnation: Some(Incarnation(3)),
             request_id: None,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),

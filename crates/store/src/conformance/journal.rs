@@ -6,6 +6,7 @@ use mooring_core::cause::Cause;
 use mooring_core::condition::{Condition, ConditionKind, Status};
 use mooring_core::id::{Incarnation, InstanceRef};
 use mooring_core::planner::Abilities;
+use mooring_core::session::Source;
 
 use super::fixtures::{
     Reporter, all_events, at, condition, event, gateway, gateway_record, instance, instance_record, must,
@@ -51,13 +52,15 @@ pub(super) async fn what_was_declared_comes_back(store: &dyn Store) {
     let mut agent = Reporter::attach(store, "a").await;
     let mut plain = gateway_record("a/g1");
     plain.incarnation = None;
+    plain.watch = Vec::new();
     plain.labels = BTreeMap::new();
     let mut odd = gateway_record("a/g2");
     odd.kind = None;
     odd.handle = u32::MAX;
     odd.incarnation = Some(Incarnation(u64::MAX));
     odd.labels.insert("名".to_owned(), "\"quoted\", {braced} and \\".to_owned());
-    odd.abilities = Abilities { reconnect: false, restart_instance: true, restart_gateway: false };
+    odd.abilities = Abilities { restart_instance: true, drain: true, ..Abilities::default() };
+    odd.watch = Source::ALL.to_vec();
     let instances =
         vec![instance_record("a/g1/x"), InstanceRecord { instance: instance("a/g2/x"), handle: u32::MAX }];
     let mut full = condition(ConditionKind::Reachable, Status::False, 1);
@@ -84,6 +87,8 @@ pub(super) async fn what_was_declared_comes_back(store: &dyn Store) {
     plain.address = "ws://elsewhere/".to_owned();
     plain.group = super::fixtures::group("others");
     plain.incarnation = Some(Incarnation(4));
+    plain.watch = vec![Source::Kernel];
+    plain.abilities.close_sessions = true;
     let mut moved = instance_record("a/g1/x");
     moved.handle = 99;
     let changes =

@@ -19,6 +19,7 @@ mod journal;
 mod orders;
 mod requests;
 mod rules;
+mod sessions;
 mod steps;
 
 /// A check, running.
@@ -89,6 +90,15 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     events::events_page_both_ways,
     events::events_are_found_by_what_holds_their_subject,
     events::old_things_are_pruned_and_live_ones_kept,
+    sessions::the_newest_numbers_of_a_gateway_are_kept,
+    sessions::numbers_page_by_name,
+    sessions::every_field_of_an_end_comes_back,
+    sessions::ends_page_from_the_newest,
+    sessions::what_is_kept_of_sessions_goes_with_their_gateway,
+    sessions::ends_are_kept_up_to_an_age_and_a_number,
+    sessions::orders_on_sessions_need_their_gateway_only,
+    sessions::orders_on_sessions_pass_the_same_gates,
+    sessions::restarts_are_not_spent_by_closing_sessions,
 ];
 
 /// Checks every behaviour, each on a store that `fresh` makes.

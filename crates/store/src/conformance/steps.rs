@@ -53,7 +53,10 @@ pub(super) async fn several_steps_in_one_call(store: &dyn Store) {
 
 pub(super) async fn every_field_of_an_order_is_kept(store: &dyn Store) {
     Reporter::attach(store, "a").await.declare("g", &["i"]).await;
-    let order = made(store, &ask(1, "a/g/i", Action::ReconnectSlowly, 1)).await;
+    let mut wanted = ask(1, "a/g/i", Action::CloseSessions, 1);
+    wanted.proposal.spread = Some(Duration::from_micros(90_000_001));
+    let order = made(store, &wanted).await;
+    assert_eq!(must(store.order(order.id).await), Some(order.clone()));
     let mut write = step(&order, State::Failed, 9);
     write.order.expires_at = at(100);
     write.order.verify_within = Duration::from_micros(1_234_567);

@@ -18,6 +18,7 @@ impl AgentStore for MemoryStore {
             gateways: s.gateways.values().cloned().collect(),
             instances: s.instances.values().cloned().collect(),
             conditions: s.conditions.iter().map(|((i, _), c)| (i.clone(), c.clone())).collect(),
+            session_counts: s.session_counts.values().cloned().collect(),
             live_orders: s.live.iter().map(|id| s.orders[id].order.clone()).collect(),
             cases: s.cases.values().cloned().collect(),
         })
@@ -100,6 +101,7 @@ impl State {
         for gateway in &changes.gateways_gone {
             self.gateways.remove(gateway);
             self.forget_instances(|i| &i.gateway == gateway);
+            self.forget_sessions(gateway);
         }
         for instance in &changes.instances_gone {
             self.forget_instances(|i| i == instance);
@@ -117,6 +119,7 @@ impl State {
                 self.conditions.insert((instance.clone(), condition.kind), condition.clone());
             }
         }
+        self.apply_sessions(changes);
     }
 
     fn forget_instances(&mut self, gone: impl Fn(&InstanceRef) -> bool) {

@@ -56,7 +56,7 @@ impl EventStore for MemoryStore {
 
 impl State {
     fn rows(&self) -> usize {
-        self.events.len() + self.refusals.len() + self.pauses.len() + self.orders.len()
+        self.events.len() + self.refusals.len() + self.pauses.len() + self.orders.len() + self.closes.len()
     }
 
     fn prune(&mut self, now: Timestamp, keep: Retention) -> u64 {
@@ -65,6 +65,7 @@ impl State {
         self.events.retain(|_, event| event.at >= oldest);
         self.refusals.retain(|_, refusal| refusal.last_at >= oldest);
         self.pauses.retain(|_, stored| stored.pause.until >= oldest);
+        self.prune_closes(now.before(keep.closes));
         let live = &self.live;
         self.orders.retain(|id, stored| {
             live.contains(id) || stored.order.ended_at.is_none_or(|ended| ended >= oldest_order)

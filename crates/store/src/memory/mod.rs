@@ -19,12 +19,16 @@ use mooring_core::policy::StoredPolicy;
 use mooring_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::{AgentRecord, EventRecord, GatewayRecord, InstanceRecord, NewEvent, Refusal, StoreError};
+use crate::{
+    AgentRecord, CountsRecord, EventRecord, GatewayRecord, InstanceRecord, NewClose, NewEvent, Refusal,
+    StoreError,
+};
 
 mod agents;
 mod events;
 mod orders;
 mod rules;
+mod sessions;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -67,8 +71,11 @@ struct State {
     policies: BTreeMap<PolicyId, StoredPolicy>,
     pauses: BTreeMap<(Timestamp, Uuid), StoredPause>,
     events: BTreeMap<i64, NewEvent>,
+    session_counts: BTreeMap<GatewayRef, CountsRecord>,
+    closes: BTreeMap<i64, NewClose>,
     // Counters are of the whole store: what was deleted and made anew never repeats an old number.
     last_event: i64,
+    last_close: i64,
     last_fence: u64,
     last_policy_version: u64,
 }

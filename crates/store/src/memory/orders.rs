@@ -85,7 +85,8 @@ impl State {
             }
         }
         let known = match &ask.proposal.target {
-            Target::Gateway(g) => self.knows_gateway(g),
+            // Sessions live on the agent alone: whether there is one is the agent's to say.
+            target @ (Target::Gateway(_) | Target::Session(_)) => self.knows_gateway(target.gateway()),
             Target::Instance(i) => self.instances.contains_key(i),
         };
         if !known {

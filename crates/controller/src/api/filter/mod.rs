@@ -30,7 +30,7 @@ mod tests;
 use tonic::Status;
 
 pub use parse::parse;
-pub use schema::{AGENTS, EVENTS, Field, GATEWAYS, INSTANCES, Kind, ORDERS, Schema};
+pub use schema::{AGENTS, CLOSES, EVENTS, Field, GATEWAYS, INSTANCES, Kind, ORDERS, SESSIONS, Schema};
 pub use typed::{Record, Value};
 
 use super::status::{self, Reason};
@@ -79,6 +79,33 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, record: &impl Record) -> bool {
         self.root.as_ref().is_none_or(|e| e.matches(record))
+    }
+
+    /// The one text that this field must be for anything to match, where the filter says so at its top: what a source of
+    /// records can be asked for beforehand.
+    #[must_use]
+    pub fn literal(&self, field: &str) -> Option<&str> {
+        self.all().into_iter().filter(|test| test.field == field).find_map(Test::literal)
+    }
+
+    /// Whether nothing matches that has nothing in this field.
+    #[must_use]
+    pub fn needs(&self, field: &str) -> bool {
+        self.all().into_iter().any(|test| test.field == field && test.needs_something())
+    }
+
+    /// The comparisons that must all hold.
+    fn all(&self) -> Vec<&Test> {
+        let mut all = Vec::new();
+        let mut left: Vec<&Expr> = self.root.iter().collect();
+        while let Some(expr) = left.pop() {
+            match expr {
+                Expr::And(parts) => left.extend(parts),
+                Expr::Test(test) => all.push(test),
+                Expr::Or(_) | Expr::Not(_) => {}
+            }
+        }
+        all
     }
 
     /// Whether everything matches.

@@ -11,6 +11,14 @@ impl Pattern {
         Self { parts: text.split('*').map(str::to_owned).collect() }
     }
 
+    /// The only text that fits, if there is only one.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// Whether the whole text fits. Taking each part at its first place is enough, since between two parts anything may
     /// stand; so the time is that of a plain search, whatever the pattern.
     pub(super) fn matches(&self, text: &str) -> bool {

@@ -20,7 +20,7 @@ pub enum Kind {
     Number,
     /// A point in time.
     Time,
-    /// A length of time, in milliseconds as [`super::Value::Number`].
+    /// A length of time, in microseconds as [`super::Value::Number`].
     Duration,
     /// Keys and values: `field.KEY` is one value, `field : KEY` asks for a key.
     Map,
@@ -57,7 +57,16 @@ const PHASE: Kind = Kind::Name {
 const STATUS: Kind = Kind::Name { prefix: "CONDITION_STATUS_", names: &["Unknown", "False", "True"] };
 const ACTION: Kind = Kind::Name {
     prefix: "ORDER_ACTION_",
-    names: &["reconnect", "reconnect_slowly", "restart_instance", "restart_gateway"],
+    names: &[
+        "reconnect",
+        "reconnect_slowly",
+        "restart_instance",
+        "restart_gateway",
+        "close_session",
+        "close_sessions",
+        "drain",
+        "resume",
+    ],
 };
 
 /// Instances.
@@ -113,6 +122,7 @@ pub static GATEWAYS: Schema = Schema {
         f("group", Kind::Text),
         f("labels", Kind::Map),
         f("address", Kind::Text),
+        f("watch", Kind::Texts),
         f("instance_count", Kind::Number),
         f("healthy_count", Kind::Number),
         f("sick_count", Kind::Number),
@@ -175,9 +185,71 @@ pub static EVENTS: Schema = Schema {
     ],
 };
 
+const SOURCE: Kind =
+    Kind::Name { prefix: "SESSION_SOURCE_", names: &["canary", "relay", "kernel", "report"] };
+
+/// Sessions.
+pub static SESSIONS: Schema = Schema {
+    what: "a session",
+    example: "silent > 30s",
+    fields: &[
+        f("name", Kind::Text),
+        f("agent", Kind::Text),
+        f("gateway", Kind::Text),
+        f("session", Kind::Text),
+        f("instance", Kind::Text),
+        f("source", SOURCE),
+        f("state", Kind::Name { prefix: "SESSION_STATE_", names: &["opening", "open", "closing", "held"] }),
+        f("peer", Kind::Text),
+        f("local", Kind::Text),
+        f("cause", Kind::Text),
+        f("message", Kind::Text),
+        f("protocol", Kind::Text),
+        f("silent", Kind::Duration),
+        f("age", Kind::Duration),
+        f("age_at_least", Kind::Bool),
+        f("rtt", Kind::Duration),
+        f("beat", Kind::Duration),
+        f("retransmits", Kind::Number),
+        f("received.bytes", Kind::Number),
+        f("received.messages", Kind::Number),
+        f("received.silent", Kind::Duration),
+        f("received.queued", Kind::Number),
+        f("sent.bytes", Kind::Number),
+        f("sent.messages", Kind::Number),
+        f("sent.silent", Kind::Duration),
+        f("sent.queued", Kind::Number),
+    ],
+};
+
+/// Ends of sessions.
+pub static CLOSES: Schema = Schema {
+    what: "an end of a session",
+    example: "cause = \"IdleCut\"",
+    fields: &[
+        f("agent", Kind::Text),
+        f("gateway", Kind::Text),
+        f("session", Kind::Text),
+        f("instance", Kind::Text),
+        f("source", SOURCE),
+        f("peer", Kind::Text),
+        f("time", Kind::Time),
+        f("age", Kind::Duration),
+        f("silent_for", Kind::Duration),
+        f("ended_by", Kind::Name { prefix: "", names: &["unknown", "peer", "gateway", "mooring", "path"] }),
+        f("code", Kind::Number),
+        f("cause", Kind::Text),
+        f("message", Kind::Text),
+    ],
+};
+
 impl Schema {
     /// The field of this name, and the key where it is one value of a map.
     pub(super) fn resolve(&'static self, name: &str) -> Result<(&'static Field, Option<String>), String> {
+        // A part of a message is a field by its whole name.
+        if let Some(field) = self.fields.iter().find(|f| f.name == name) {
+            return Ok((field, None));
+        }
         let (head, key) = match name.split_once('.') {
             Some((head, key)) => (head, Some(key)),
             None => (name, None),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mooring_core::time::{Timestamp, human};
 use time::OffsetDateTime;
@@ -20,7 +21,7 @@ pub enum Value<'a> {
     Texts(Vec<Cow<'a, str>>),
     /// True or false.
     Bool(bool),
-    /// A number, or a duration in milliseconds.
+    /// A number, or a duration in microseconds.
     Number(i64),
     /// A time.
     Time(Timestamp),
@@ -40,6 +41,12 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn time(at: Option<Timestamp>) -> Self {
         at.map_or(Self::Absent, Self::Time)
+    }
+
+    /// A duration.
+    #[must_use]
+    pub fn duration(d: Duration) -> Self {
+        Self::Number(i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
     }
 
     /// A count.
@@ -97,6 +104,24 @@ impl Test {
             operand(field, value)?
         };
         Ok(Self { field: name, key, op, operand })
+    }
+
+    /// The one text that the field must be for this to hold, if there is only one.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match (&self.operand, self.op) {
+            (Operand::Pattern(p), Op::Eq) => p.literal(),
+            (Operand::Name(name), Op::Eq | Op::Has) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether this can only hold where there is something in the field.
+    pub(super) fn needs_something(&self) -> bool {
+        match self.op {
+            Op::Has => matches!(self.operand, Operand::Present),
+            Op::Eq => self.literal().is_some_and(|text| !text.is_empty()),
+            Op::Ne | Op::Lt | Op::Le | Op::Gt | Op::Ge => false,
+        }
     }
 
     pub(super) fn holds(&self, value: &Value<'_>) -> bool {
@@ -173,7 +198,7 @@ fn operand(field: &'static Field, value: &str) -> Result<Operand, String> {
                 format!("`{shown}` is not a time; write it in quotes, e.g. \"2026-01-31T08:00:00Z\"")
             }),
         Kind::Duration => {
-            human::parse(value).map(|d| Operand::Number(i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+            human::parse(value).map(|d| Operand::Number(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
         }
     }
 }

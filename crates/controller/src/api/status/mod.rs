@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
+use mooring_core::id::AgentId;
 use mooring_core::limits::clip;
 use mooring_proto::Invalid;
 use mooring_runtime::auth::Denied;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub use gates::{gate_words, shut};
 pub use reason::Reason;
 
+use crate::link::AskError;
 use crate::orders::DeskError;
 
 /// `ErrorInfo.domain` of every error.
@@ -150,6 +152,27 @@ pub fn database_away() -> Status {
     let message =
         "the database is away: nothing can be changed until it is back, and what is shown is from memory";
     build(Code::Unavailable, Reason::DatabaseAway, message, &[], ErrorDetails::with_retry_info(Some(SOON)))
+}
+
+/// An agent did not answer a question about its sessions.
+#[must_use]
+pub fn unanswered(error: &AskError) -> Status {
+    let message = error.to_string();
+    match error {
+        AskError::Busy(_) => exhausted(Reason::AgentBusy, &message, Some(SOON)),
+        AskError::Unable(agent) => {
+            precondition(Reason::AgentTooOld, &format!("agents/{agent}"), &message, &[])
+        }
+        AskError::NotAttached(agent) => no_answer(Reason::AgentNotAttached, agent, &message),
+        AskError::Late(agent, _) | AskError::Gone(agent) | AskError::Declined { agent, .. } => {
+            no_answer(Reason::AgentNoAnswer, agent, &message)
+        }
+    }
+}
+
+fn no_answer(reason: Reason, agent: &AgentId, message: &str) -> Status {
+    let metadata = [("agent", agent.as_str()), ("detail", message)];
+    build(Code::Unavailable, reason, message, &metadata, ErrorDetails::with_retry_info(Some(SOON)))
 }
 
 /// UNAVAILABLE: the controller is stopping.

@@ -102,6 +102,16 @@ reasons! {
     WatchPositionTooOld = "WATCH_POSITION_TOO_OLD";
     /// A message or a number of them is over a limit of the transport (RESOURCE_EXHAUSTED).
     LimitExceeded = "LIMIT_EXCEEDED";
+    /// The agent has no stream to this controller (UNAVAILABLE; metadata `agent`).
+    AgentNotAttached = "AGENT_NOT_ATTACHED";
+    /// The agent did not answer, or said that it cannot (UNAVAILABLE; metadata `agent`).
+    AgentNoAnswer = "AGENT_NO_ANSWER";
+    /// The agent is too old for it (FAILED_PRECONDITION; upgrade it).
+    AgentTooOld = "AGENT_TOO_OLD";
+    /// Too many questions wait for the agent's answers (RESOURCE_EXHAUSTED; RetryInfo).
+    AgentBusy = "AGENT_BUSY";
+    /// So many gateways cannot be asked in one call (INVALID_ARGUMENT; name an agent or a gateway).
+    TooManyGateways = "TOO_MANY_GATEWAYS";
     /// There is no such method or service (UNIMPLEMENTED).
     MethodUnknown = "METHOD_UNKNOWN";
 

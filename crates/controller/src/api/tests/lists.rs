@@ -1,6 +1,7 @@
 //! Lists: pages that neither repeat nor skip, filters, parents, order.
 
 use mooring_core::cause::Cause;
+use mooring_core::order::Action;
 use mooring_proto::v1;
 use tonic::Code;
 
@@ -211,7 +212,7 @@ async fn the_fleet_in_numbers_and_its_members_by_name() {
     assert_eq!(info.metadata["name"], name("a/g/z"));
     refused(client.get_instance(of("agents/a")).await, Code::InvalidArgument);
     let gateway = client.get_gateway(v1::GetGatewayRequest { name: name("a/g") }).await.unwrap().into_inner();
-    assert_eq!((gateway.actions.len(), gateway.labels["zone"].as_str()), (4, "eu-1"));
+    assert_eq!((gateway.actions.len(), gateway.labels["zone"].as_str()), (Action::ALL.len(), "eu-1"));
     let agent =
         client.get_agent(v1::GetAgentRequest { name: "agents/a".to_owned() }).await.unwrap().into_inner();
     assert_eq!(agent.state(), v1::AgentState::Online);

@@ -1,12 +1,16 @@
 //! The API as its callers see it: over a loopback connection, with the store in memory, a real clerk behind the desk,
 //! and a fleet fed by hand.
 
+mod crowd;
 mod door;
 mod events;
 mod explain;
 mod lists;
 mod orders;
 mod policies;
+mod session_history;
+mod session_orders;
+mod sessions;
 mod watches;
 
 use std::sync::Arc;
@@ -17,12 +21,14 @@ use mooring_core::condition::{Condition, ConditionKind, Status as Answer};
 use mooring_core::id::{AgentId, BootId, GatewayRef, InstanceRef};
 use mooring_core::kind::Kind;
 use mooring_core::planner::Abilities;
+use mooring_core::session::Source;
 use mooring_core::time::Timestamp;
 use mooring_proto::v1::event_service_client::EventServiceClient;
 use mooring_proto::v1::fleet_service_client::FleetServiceClient;
 use mooring_proto::v1::order_service_client::OrderServiceClient;
 use mooring_proto::v1::pause_service_client::PauseServiceClient;
 use mooring_proto::v1::policy_service_client::PolicyServiceClient;
+use mooring_proto::v1::session_service_client::SessionServiceClient;
 use mooring_runtime::auth::TokenSet;
 use mooring_runtime::lifecycle::Tokens;
 use mooring_runtime::listener::{Limits, ListenAddr, Listener};
@@ -43,7 +49,7 @@ use crate::database::{Database, now};
 use crate::fleet::{Fleet, Presence};
 use crate::link::Sessions;
 use crate::metrics::Metrics;
-use crate::orders::{Clerk, Parts, Warmup, desk};
+use crate::orders::{Clerk, Desk, Parts, Warmup, desk};
 use crate::policies::{Policies, PolicyFile};
 
 /// Longer than anything here takes; a test that needs it fails.
@@ -54,6 +60,8 @@ struct World {
     store: Arc<MemoryStore>,
     fleet: Fleet,
     database: Database,
+    sessions: Sessions,
+    desk: Desk,
     channel: Channel,
     stop: CancellationToken,
     serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
@@ -65,6 +73,7 @@ struct Options {
     config: ApiConfig,
     tokens: Option<Arc<TokenSet>>,
     file: PolicyFile,
+    sessions: Sessions,
 }
 
 fn tokens_of(stop: &CancellationToken) -> Tokens {
@@ -88,7 +97,7 @@ impl World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             database: database.clone(),
             fleet: fleet.clone(),
-            sessions: Sessions::default(),
+            sessions: options.sessions.clone(),
             policies: policies.clone(),
             warmup: warmup.clone(),
             metrics: Metrics::default(),
@@ -100,7 +109,8 @@ impl World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             database: database.clone(),
             fleet: fleet.clone(),
-            desk,
+            sessions: options.sessions.clone(),
+            desk: desk.clone(),
             policies,
             warmup,
             tokens: options.tokens,
@@ -112,7 +122,8 @@ impl World {
         let serving = tokio::spawn(super::serve(listener, api, tokens_of(&stop)));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let guard = stop.clone().drop_guard();
-        Self { store, fleet, database, channel, stop, serving, _stop_at_end: guard }
+        let sessions = options.sessions;
+        Self { store, fleet, database, sessions, desk, channel, stop, serving, _stop_at_end: guard }
     }
 
     fn fleet_client(&self) -> FleetServiceClient<Channel> {
@@ -129,6 +140,10 @@ impl World {
 
     fn pause_client(&self) -> PauseServiceClient<Channel> {
         PauseServiceClient::new(self.channel.clone())
+    }
+
+    fn session_client(&self) -> SessionServiceClient<Channel> {
+        SessionServiceClient::new(self.channel.clone())
     }
 
     fn event_client(&self) -> EventServiceClient<Channel> {
@@ -209,8 +224,9 @@ impl Feed<'_> {
             address: "ws://127.0.0.1:1/".to_owned(),
             group: group.parse().unwrap(),
             labels: [("zone".to_owned(), "eu-1".to_owned())].into(),
-            abilities: Abilities { reconnect: true, restart_instance: true, restart_gateway: true },
+            abilities: Abilities::from_bits(u8::MAX),
             incarnation: None,
+            watch: vec![Source::Canary, Source::Relay],
         };
         let instances = instances
             .iter()

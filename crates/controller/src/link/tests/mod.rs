@@ -1,6 +1,7 @@
 //! The link: what is made of reports, and a session as an agent sees it over a loopback connection.
 
 mod peer;
+mod questions;
 mod reports;
 mod sessions;
 mod settling;
@@ -42,6 +43,7 @@ fn a_gateway(handle: u32, id: &str) -> pb::Gateway {
         labels: [].into(),
         abilities: Abilities::default(),
         incarnation: None,
+        watch: Vec::new(),
     };
     decl.to_pb()
 }

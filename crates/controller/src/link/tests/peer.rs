@@ -44,13 +44,17 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with(Sessions::default()).await
+    }
+
+    pub(super) async fn with(sessions: Sessions) -> Self {
         let stop = CancellationToken::new();
         let tokens = || {
             let (_, reload) = tokio::sync::watch::channel(0);
             Tokens { soft: stop.clone(), hard: CancellationToken::new(), reload }
         };
         let store = Arc::new(MemoryStore::new());
-        let (fleet, database, sessions) = (Fleet::default(), Database::default(), Sessions::default());
+        let (fleet, database) = (Fleet::default(), Database::default());
         let (journal, writer) = journal();
         let s = || Arc::clone(&store) as Arc<dyn Store>;
         tokio::spawn(writer.run(s(), fleet.clone(), database.clone(), Metrics::default(), tokens()));
@@ -91,7 +95,16 @@ impl World {
     }
 
     pub(super) async fn attach(&self, boot: u128) -> (Peer, pb::Welcome) {
-        let mut peer = Peer::open(&self.address, boot).await.unwrap();
+        self.welcomed(Peer::open(&self.address, boot).await.unwrap()).await
+    }
+
+    /// One that can be asked about its sessions.
+    pub(super) async fn attach_able(&self, boot: u128) -> Peer {
+        let able = vec!["something.newer".to_owned(), "sessions".to_owned()];
+        self.welcomed(Peer::open_with(&self.address, boot, able).await.unwrap()).await.0
+    }
+
+    async fn welcomed(&self, mut peer: Peer) -> (Peer, pb::Welcome) {
         match peer.next().await {
             Down::Welcome(welcome) => (peer, welcome),
             other => panic!("{other:?}"),
@@ -117,10 +130,15 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) async fn open(address: &str, boot: u128) -> Result<Self, Answer> {
+        Self::open_with(address, boot, Vec::new()).await
+    }
+
+    async fn open_with(address: &str, boot: u128, capabilities: Vec<String>) -> Result<Self, Answer> {
         let (up, requests) = mpsc::channel(64);
         let hello = pb::Hello {
             agent_id: agent().to_string(),
             boot_id: Uuid::from_u128(boot).to_string(),
+            capabilities,
             ..pb::Hello::default()
         };
         up.send(pb::AttachRequest { message: Some(Up::Hello(hello)) }).await.unwrap();
@@ -151,6 +169,14 @@ impl Peer {
 
     pub(super) async fn next(&mut self) -> Down {
         self.heard().await.unwrap().expect("the stream goes on")
+    }
+
+    /// What it is asked next.
+    pub(super) async fn asked(&mut self) -> pb::SessionsQuestion {
+        match self.next().await {
+            Down::Sessions(question) => question,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[track_caller]

@@ -64,6 +64,7 @@ async fn a_receipt_is_not_lost_with_the_stream_that_it_came_on() {
         cause: None,
         reason: "because".to_owned(),
         expect: ConditionKind::Reachable,
+        spread: None,
         incarnation: None,
         request_id: None,
         traceparent: None,

@@ -164,3 +164,49 @@ async fn a_human_is_called_once_and_nothing_is_ordered() {
     let calls = events.iter().filter(|e| e.event.kind == mooring_store::EventKind::Human).count();
     assert_eq!(calls, 1);
 }
+
+#[tokio::test]
+async fn what_is_spread_over_time_is_given_that_time_and_proven_by_its_receipt() {
+    let mut w = World::new(quick(), &["x", "y"]).await;
+    let mut ear = w.stream();
+    let (spread, verify) = (Duration::from_secs(600), quick().verify_within);
+    let wanted =
+        Proposal { spread: Some(spread), ..wish(Target::Gateway(gateway("g")), Action::CloseSessions, None) };
+    w.clerk.ask(wanted, false).await.unwrap();
+    let sent = sent(&mut ear).remove(0);
+    assert_eq!((sent.spread, sent.time_limit), (Some(spread), spread + verify * 2));
+    let began = now();
+    w.receipt(sent.id, Stage::Accepted, began).await;
+    w.receipt(sent.id, Stage::Started, began).await;
+    let running = w.only_order().await;
+    assert_eq!(running.state, State::Running);
+    assert!(running.deadline.unwrap() >= began.after(spread + verify * 2), "{running:?}");
+    // Sick or well: what is seen of the instances neither proves nor takes back anything.
+    w.sick("g/x").await;
+    w.well("g/x").await;
+    w.drive().await;
+    assert_eq!(w.state(sent.id).await, State::Running);
+    w.receipt(sent.id, Stage::Done, now()).await;
+    assert_eq!(w.state(sent.id).await, State::Succeeded);
+    assert!(w.clerk.orders.is_empty() && w.live().is_empty());
+}
+
+#[tokio::test]
+async fn an_order_on_a_session_is_no_hindrance_to_the_instances() {
+    let mut w = World::new(quick(), &["x", "y"]).await;
+    let mut ear = w.stream();
+    let session: Target = "agents/a/gateways/g/sessions/r1".parse().unwrap();
+    w.clerk.ask(wish(session.clone(), Action::CloseSession, None), false).await.unwrap();
+    assert_eq!(sent(&mut ear).remove(0).target, session);
+    w.well("g/y").await;
+    w.sick("g/x").await;
+    w.drive().await;
+    let reconnect = sent(&mut ear).remove(0);
+    assert_eq!((reconnect.action, reconnect.target.instance()), (Action::Reconnect, Some(&instance("g/x"))));
+    // The controller dies: both go on, and the session's is put on the wire again.
+    w.restart().await;
+    let mut ear = w.stream();
+    w.clerk.repeat(now()).await.unwrap();
+    let again: Vec<Target> = sent(&mut ear).into_iter().map(|o| o.target).collect();
+    assert!(again.contains(&session) && again.len() == 2, "{again:?}");
+}

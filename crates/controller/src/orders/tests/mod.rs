@@ -115,7 +115,10 @@ impl World {
         let (commands, ear) = mpsc::channel(64);
         let replaced = CancellationToken::new();
         let boot = BootId(Uuid::from_u128(1));
-        assert!(self.sessions.put(agent(), SessionHandle { epoch: self.epoch, boot, commands, replaced }));
+        assert!(
+            self.sessions
+                .put(agent(), SessionHandle { epoch: self.epoch, boot, commands, replaced, questions: None })
+        );
         ear
     }
 
@@ -137,8 +140,9 @@ impl World {
             address: String::new(),
             group: "lines".parse().unwrap(),
             labels: [].into(),
-            abilities: Abilities { reconnect: true, restart_instance: true, restart_gateway: true },
+            abilities: Abilities::from_bits(u8::MAX),
             incarnation: None,
+            watch: Vec::new(),
         };
         let instance =
             |i: &&str| InstanceRecord { instance: gateway.instance(i.parse().unwrap()), handle: 2 };
@@ -271,6 +275,7 @@ fn wish(target: Target, action: Action, request: Option<&str>) -> Proposal {
         cause: None,
         reason: "because".to_owned(),
         expect: ConditionKind::Reachable,
+        spread: None,
         incarnation: None,
         request_id: request.map(str::to_owned),
         traceparent: None,

@@ -1,0 +1,4 @@
+import mooring from './index.js';
+
+export { mooring };
+export default mooring;

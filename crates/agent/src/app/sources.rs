@@ -1,0 +1,152 @@
+//! Begins the watchers of a gateway's real sessions: the relay and the kernel's view. (Reports come in elsewhere, for all
+//! gateways at once.)
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mooring_core::session::Source;
+use mooring_relay::{CloseOrder, Queue, Relay, RelayHandle, handover};
+use mooring_runtime::lifecycle::{Kind, Stage, Tokens, error_chain};
+use mooring_runtime::reload::{POLL, Reload, watch as watch_files};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::gateway::Shared;
+use super::heritage::Heritage;
+use crate::config::{GatewayConfig, RelaySection};
+use crate::executor::ProcessStatus;
+use crate::sessions::SessionSource;
+use crate::sessions::kernel::KernelSource;
+use crate::sessions::relay::{EVENTS, Listening, RelaySource};
+use crate::sessions::tap::{Hookup, Outside, Tap};
+
+/// Whoever takes the listeners over has so long to do it, once it said that it would.
+const HEIR: Duration = Duration::from_secs(60);
+
+/// Starts the relay of a gateway. Listeners of a relay that was there before, in this process or in the agent before this
+/// one, are taken over; that one then drains.
+pub(super) async fn relay(
+    shared: &Shared,
+    config: &GatewayConfig,
+    hookup: Hookup,
+    end: &CancellationToken,
+) -> Result<Arc<dyn SessionSource>, String> {
+    let section = config.relay.clone().unwrap_or_default();
+    let (settings, gateway) = (section.clone(), config.clone());
+    let setup = tokio::task::spawn_blocking(move || settings.setup(&gateway))
+        .await
+        .map_err(|_| "reading its settings panicked".to_owned())??;
+    let (queue, events) = Queue::new(EVENTS);
+    let (taken, confirm) = shared.heritage.take(&config.id).await;
+    let relay = Relay::start(setup.config, taken, Arc::clone(&queue) as _).map_err(|e| error_chain(&e))?;
+    if let Some(confirm) = confirm
+        && let Err(error) = confirm.ready().await
+    {
+        tracing::warn!(gateway = %config.id, error = error_chain(&error), "the relay before this one may still accept too");
+    }
+    let offer = shared.heritage.offer(&config.id).await;
+    let name = |what: &str| format!("{what} of {}", config.id);
+    let task = Serving {
+        relay: relay.clone(),
+        offer,
+        section: section.clone(),
+        heritage: shared.heritage.clone(),
+        end: end.clone(),
+        draining: shared.handle.draining(),
+    };
+    shared.handle.spawn(Stage::Connections, Kind::Finite, name("relay"), move |tokens| task.run(tokens));
+    let instances = config.instances();
+    let only = match instances.as_slice() {
+        [only] => Some(only.id.clone()),
+        _ => None,
+    };
+    let listening = Listening { relay: relay.clone(), events, queue, only };
+    let (tap, outside, stop) = (Tap::new(Source::Relay, hookup.clone()), Outside::of(&hookup), end.clone());
+    shared.handle.spawn(Stage::Work, Kind::Finite, name("relayed sessions"), move |tokens| async move {
+        tokens.soft.run_until_cancelled(listening.run(tap, outside, stop)).await;
+    });
+    if let Some(tls) = setup.tls {
+        let stop = end.clone();
+        shared.handle.spawn(Stage::Intake, Kind::Finite, name("certificate"), move |tokens| async move {
+            stop.run_until_cancelled(watch_files(vec![tls as Arc<dyn Reload>], POLL, tokens)).await;
+        });
+    }
+    for listen in &section.listen {
+        tracing::info!(gateway = %config.id, listen, "a relay takes connections");
+    }
+    Ok(Arc::new(RelaySource::new(relay, section)))
+}
+
+/// Holds a relay to its end.
+struct Serving {
+    relay: RelayHandle,
+    offer: Option<handover::Offer>,
+    section: RelaySection,
+    heritage: Heritage,
+    end: CancellationToken,
+    draining: CancellationToken,
+}
+
+impl Serving {
+    async fn run(self, tokens: Tokens) {
+        let heir = self.heritage.handed_on();
+        let handed = tokio::select! {
+            () = self.handed_over() => true,
+            () = self.end.cancelled() => false,
+            () = self.draining.cancelled() => {
+                // Connections go on to come in here until the agent after this one has the listeners.
+                heir.is_cancelled() && tokio::time::timeout(HEIR, self.handed_over()).await.is_ok()
+            }
+        };
+        let order = CloseOrder {
+            // Clients come back: to the relay after this one, or when the agent is back.
+            code: if handed { self.section.close_code } else { 1001 },
+            reason: self.section.close_reason.clone(),
+            window: self.section.drain.get(),
+            seed: rand::random(),
+            ..CloseOrder::default()
+        };
+        tokio::select! {
+            closed = self.relay.shutdown(&order) => {
+                tracing::info!(?closed, handed, "a relay has ended");
+            }
+            () = tokens.hard.cancelled() => tracing::warn!("a relay was ended with sessions open"),
+        }
+    }
+
+    /// Completes when another relay accepts on these listeners.
+    async fn handed_over(&self) {
+        let Some(offer) = &self.offer else { return std::future::pending().await };
+        loop {
+            match offer.serve(&self.relay).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(
+                        error = error_chain(&error),
+                        "listeners were asked for and not handed over"
+                    );
+                    // Whoever asks wrongly may ask again at once.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Begins to read a gateway's connections from the kernel.
+pub(super) fn kernel(
+    shared: &Shared,
+    config: &GatewayConfig,
+    process: Option<watch::Receiver<ProcessStatus>>,
+    hookup: Hookup,
+    end: &CancellationToken,
+) -> Result<Arc<dyn SessionSource>, String> {
+    let source = KernelSource::new(config, process)?;
+    let (reading, stop) = (source.clone(), end.clone());
+    let (tap, outside) = (Tap::new(Source::Kernel, hookup.clone()), Outside::of(&hookup));
+    let name = format!("connections of {}", config.id);
+    shared.handle.spawn(Stage::Intake, Kind::Finite, name, move |tokens| async move {
+        tokens.soft.run_until_cancelled(Box::pin(reading.run(tap, outside, stop))).await;
+    });
+    Ok(Arc::new(source))
+}
