@@ -2,7 +2,9 @@
 //!
 //! [`Mono`] never jumps and means nothing outside its process: durations, deadlines and detectors use it. [`Timestamp`]
 //! is the wall clock: it is stored, sent and shown, and no decision inside one process is taken from a difference of two
-//! of them. The controller compares wall times of its own host only (order expiry, pauses), never an agent's with its own.
+//! of them. The controller compares wall times of its own host only (order expiry, pauses), never an agent's with its own;
+//! where it lists sessions of several agents, their clocks decide what comes first and nothing else. [`Anchor`] tells the
+//! time of day of a monotonic point, always the same one.
 
 use std::time::Duration;
 
@@ -65,8 +67,63 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
+/// What ties the two clocks together, so that a point on the one keeps its place on the other.
+///
+/// Two readings of two clocks are never of the same moment, so "now on the wall, less so long" would be another time of
+/// day whenever it is computed. Told by one anchor, it is the same to the microsecond. The anchor is dropped only when the
+/// wall clock was set: where one daemon slews both clocks alike, as on Linux, they do not drift apart otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anchor {
+    /// The wall clock when the monotonic one was zero, in microseconds.
+    zero: i64,
+}
+
+impl Anchor {
+    /// Farther apart than this, in microseconds, the wall clock was set.
+    const SET: u64 = 1_000_000;
+
+    /// From two readings made right after each other.
+    #[must_use]
+    pub fn new(now: Now) -> Self {
+        Self { zero: now.wall.0.saturating_sub_unsigned(now.mono.0) }
+    }
+
+    /// The anchor to use from now on: this one, unless the wall clock was set meanwhile.
+    #[must_use]
+    pub fn kept(self, now: Now) -> Self {
+        let new = Self::new(now);
+        if new.zero.abs_diff(self.zero) > Self::SET { new } else { self }
+    }
+
+    /// The time of day of a point.
+    #[must_use]
+    pub fn wall(self, at: Mono) -> Timestamp {
+        Timestamp(self.zero.saturating_add_unsigned(at.0))
+    }
+}
+
 fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_keeps_its_time_of_day_until_the_wall_clock_is_set() {
+        let read = |mono, wall| Now { mono: Mono(mono), wall: Timestamp(wall) };
+        let first = Anchor::new(read(10, 1_000_010));
+        assert_eq!(first.wall(Mono(7)), Timestamp(1_000_007));
+        // Held up for a while between the two readings; and the other way round.
+        assert_eq!(first.kept(read(20, 1_400_020)), first);
+        assert_eq!(first.kept(read(20, 600_020)), first);
+        let set = first.kept(read(30, 9_000_030));
+        assert_eq!(set.wall(Mono(7)), Timestamp(9_000_007));
+        assert_eq!(set.kept(read(40, 1_000_040)), first, "and back");
+        let odd = Anchor::new(read(u64::MAX, i64::MIN)).kept(read(0, i64::MAX));
+        assert_eq!(odd.wall(Mono(u64::MAX)), Timestamp(i64::MAX));
+    }
 }
 
 /// Durations as people write them: `250ms`, `10s`, `5m`, `2h`, and sums of those (`1m30s`).

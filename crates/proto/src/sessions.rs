@@ -36,13 +36,14 @@ pub fn question_to_pb(number: u64, gateway: &GatewayId, q: &SessionQuery) -> pb:
         order,
         after: q.after.as_ref().map(|(rank, id)| pb::SessionPlace { rank: rank.0, session: id.to_string() }),
         limit: u32::try_from(q.limit.min(MAX_PAGE)).unwrap_or(u32::MAX),
+        begun: q.begun.map(timestamp),
     }
 }
 
 /// A question from the wire: its gateway, and what is asked.
 ///
 /// # Errors
-/// When an id or code is malformed.
+/// When an id, code or time is malformed.
 pub fn question_from_pb(q: &pb::SessionsQuestion) -> Result<(GatewayId, SessionQuery), Invalid> {
     let gateway = GatewayId::new(&q.gateway).map_err(|e| Invalid::new("gateway", e))?;
     let (order, ..) = SessionOrder::ALL
@@ -57,6 +58,12 @@ pub fn question_from_pb(q: &pb::SessionsQuestion) -> Result<(GatewayId, SessionQ
         Some(place) => Some((Rank(place.rank), session_id("after", &place.session)?)),
         None => None,
     };
+    let begun = match &q.begun {
+        Some(begun) => {
+            Some(timestamp_from(begun).ok_or_else(|| Invalid::new("begun", "is not a valid time"))?)
+        }
+        None => None,
+    };
     let query = SessionQuery {
         instance: instance(&q.instance)?,
         source,
@@ -64,6 +71,7 @@ pub fn question_from_pb(q: &pb::SessionsQuestion) -> Result<(GatewayId, SessionQ
         id: if q.session.is_empty() { None } else { Some(session_id("session", &q.session)?) },
         order: *order,
         after,
+        begun,
         limit: (q.limit as usize).clamp(1, MAX_PAGE),
     };
     Ok((gateway, query))
@@ -123,6 +131,7 @@ fn session_to_pb(s: &SessionView) -> pb::Session {
         protocol: clip(&s.protocol, MAX_SESSION_TEXT),
         cause: s.cause.map_or(0, |c| c.code().into()),
         message: clip(&s.message, MAX_MESSAGE),
+        time: Some(timestamp(s.at)),
     }
 }
 
@@ -130,6 +139,9 @@ fn session_from_pb(s: pb::Session) -> Result<SessionView, Invalid> {
     Ok(SessionView {
         id: session_id("sessions.id", &s.id)?,
         source: source(s.source)?,
+        at: s.time.as_ref().and_then(timestamp_from).ok_or_else(|| {
+            Invalid::new("sessions.time", "is missing or not a valid time; pages cannot go on from it")
+        })?,
         instance: instance(&s.instance)?,
         peer: text(&s.peer, MAX_SESSION_TEXT),
         local: text(&s.local, MAX_SESSION_TEXT),
@@ -307,6 +319,7 @@ mod tests {
         SessionView {
             id: SessionId::new("r1").unwrap(),
             source: Source::Relay,
+            at: Timestamp(1_700_000_000_123_456),
             instance: Some(InstanceId::new("acct-1").unwrap()),
             peer: "192.0.2.7:50000".to_owned(),
             local: "0.0.0.0:8080".to_owned(),
@@ -337,6 +350,7 @@ mod tests {
             sick: true,
             order: SessionOrder::Rtt,
             after: Some((Rank(7), SessionId::new("k9").unwrap())),
+            begun: Some(Timestamp(1_700_000_000_000_001)),
             limit: 20,
             ..SessionQuery::default()
         };
@@ -385,6 +399,11 @@ mod tests {
         let mut bad = packed.clone();
         bad.sessions[0].state = 77;
         assert_eq!(answer_from_pb(bad).unwrap_err().field, "sessions.state");
+        for time in [None, Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 })] {
+            let mut bad = packed.clone();
+            bad.sessions[0].time = time;
+            assert_eq!(answer_from_pb(bad).unwrap_err().field, "sessions.time");
+        }
         let mut many = packed.clone();
         many.sessions = vec![packed.sessions[0].clone(); MAX_PAGE + 1];
         assert_eq!(answer_from_pb(many).unwrap_err().field, "sessions");

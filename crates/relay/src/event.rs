@@ -27,6 +27,16 @@ pub enum Event {
     Opened(Opened),
     /// A session was wanted and not opened.
     Refused(Refused),
+    /// The gateway refused a connection for a session that waits for it, and may go on waiting. A gateway that is away is
+    /// known to be so before the first of those who wait gives up.
+    Away {
+        /// Whose it would be, where that is known.
+        instance: Option<InstanceId>,
+        /// Why, named.
+        cause: Cause,
+        /// Why, in words.
+        message: String,
+    },
     /// A session ended.
     Closed(Box<SessionClose>),
     /// A ping was answered.

@@ -72,6 +72,19 @@ impl Gate {
         self.mode.send_replace(mode);
     }
 
+    /// Holds new connections, or ends that. Where they are turned away, that goes on: a gateway that is restarted while
+    /// it is drained is drained still.
+    pub(crate) fn holding(&self, on: bool) {
+        let (from, to) = if on { (Mode::Open, Mode::Hold) } else { (Mode::Hold, Mode::Open) };
+        self.mode.send_if_modified(|mode| {
+            let applies = *mode == from;
+            if applies {
+                *mode = to;
+            }
+            applies
+        });
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         *self.mode.borrow()
     }
@@ -149,6 +162,21 @@ mod tests {
         assert_eq!(gate.hold().map(|_| ()), Err(Turned::TooMany));
         drop(held);
         assert!(gate.hold().is_ok());
+    }
+
+    #[test]
+    fn a_hold_does_not_end_a_refusal() {
+        let gate = Gate::new(1);
+        let turns = [(true, Mode::Hold), (false, Mode::Open)];
+        for (on, mode) in turns {
+            gate.holding(on);
+            assert_eq!(gate.mode(), mode);
+        }
+        gate.set(Mode::Refuse);
+        for (on, _) in turns {
+            gate.holding(on);
+            assert_eq!(gate.mode(), Mode::Refuse);
+        }
     }
 
     #[tokio::test]

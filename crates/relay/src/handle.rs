@@ -118,14 +118,14 @@ impl RelayHandle {
     /// Answers a question about the live sessions.
     #[must_use]
     pub fn list(&self, query: &SessionQuery) -> SessionPage {
-        view::list(self.shared(), query, self.shared().clock.now())
+        view::list(self.shared(), query, self.shared().clock.both())
     }
 
     /// One live session.
     #[must_use]
     pub fn session(&self, id: &SessionId) -> Option<SessionView> {
         let record = self.find(id)?;
-        Some(view::view(&record, self.shared().clock.now(), self.shared()))
+        Some(view::view(&record, self.shared().clock.both(), self.shared()))
     }
 
     /// The sessions in running numbers.
@@ -216,9 +216,10 @@ impl RelayHandle {
         self.shared().gate.set(Mode::Open);
     }
 
-    /// Holds new connections (`true`), or lets them through. Sessions there are already are left alone.
+    /// Holds new connections (`true`), or lets those that are held through. Sessions there are already are left alone,
+    /// and a drain that refuses new ones goes on.
     pub fn hold(&self, hold: bool) {
-        self.shared().gate.set(if hold { Mode::Hold } else { Mode::Open });
+        self.shared().gate.holding(hold);
     }
 
     /// Stops accepting because another process does so from now on, on the same sockets. Waits until no accept is under

@@ -6,7 +6,7 @@ use crate::{needs, process};
 /// Builds and becomes the benchmark program. Returns only on failure.
 pub fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<()> {
     needs::ensure(&[needs::C_COMPILER, needs::POSTGRES])?;
-    if args.iter().any(|arg| arg == "relay") {
+    if args.iter().any(|arg| arg == "relay" || arg == "relay-faults") {
         // Somebody who may not install them can still measure what is here: the benchmark says what is left out.
         if let Err(error) = needs::ensure(&[needs::NGINX, needs::HAPROXY]) {
             println!("{error:#}");

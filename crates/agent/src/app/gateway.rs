@@ -1,15 +1,13 @@
 //! One gateway as it is being watched: its instances' watches, its process, and the post between them.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use mooring_core::id::{GatewayId, InstanceId};
 use mooring_core::observation::Observation;
 use mooring_core::session::Source;
 use mooring_proto::link::GatewayDecl;
-use mooring_runtime::lifecycle::{Handle, Kind, Stage};
+use mooring_runtime::lifecycle::{Kind, Stage};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -18,34 +16,16 @@ use crate::executor::{
     How, ReconnectRequest, Sighting, SuperviseConfig, Supervised, SupervisedHandle, Surroundings,
 };
 use crate::inbox::GatewayHands;
-use crate::metrics::Metrics;
 use crate::outbox::Outgoing;
 use crate::sessions::tap::{Disturbance, Hookup};
-use crate::sessions::{Directory, SessionSource, Sources};
+use crate::sessions::{SessionSource, Sources};
 use crate::track::{Around, MAILBOX, Note, Watch};
 
-use super::heritage::Heritage;
-use super::reporting::Reporting;
+use super::shared::Shared;
 use super::sources;
 
 /// Sightings and requests that wait.
 const QUEUE: usize = 64;
-
-/// What every watch is given.
-#[derive(Debug, Clone)]
-pub(super) struct Shared {
-    pub(super) handle: Handle,
-    pub(super) outgoing: Outgoing,
-    pub(super) metrics: Metrics,
-    pub(super) lag: broadcast::Sender<Duration>,
-    pub(super) data_dir: Arc<Path>,
-    /// Where questions about sessions are answered from.
-    pub(super) directory: Directory,
-    /// Where gateways report.
-    pub(super) reporting: Option<Reporting>,
-    /// Listeners that an agent before this one handed over, and those to be handed on.
-    pub(super) heritage: Heritage,
-}
 
 /// Disturbances that a tap may not have heard of yet.
 const DISTURBANCES: usize = 64;

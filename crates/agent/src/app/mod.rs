@@ -10,11 +10,13 @@
 //! 3. *Storage*: the uplink tells what is left to tell and says goodbye.
 //! 4. *Connections*: relays have drained the sessions that are theirs to keep for a while.
 
+mod descriptors;
 mod desk;
 mod gateway;
 mod heritage;
 mod reload;
 mod reporting;
+mod shared;
 mod sources;
 mod watches;
 
@@ -41,8 +43,8 @@ use crate::sessions::Directory;
 use crate::track::Lateness;
 use crate::uplink::{Uplink, UplinkState, default_retry};
 use desk::Desk;
-use gateway::Shared;
 use heritage::Heritage;
+use shared::Shared;
 use watches::Watches;
 
 /// Receipts on their way to the outbox.
@@ -143,6 +145,7 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
     mooring_runtime::tls::install_provider();
     let Options { config, reread, retry, readiness, takeover } = options;
     let identity = config.identity(&host_name()).map_err(StartError::Identity)?;
+    descriptors::prepare(&config);
     let boot = BootId(Uuid::now_v7());
     let data_dir: Arc<Path> = config.agent.data_dir.as_path().into();
     let ledger = open_ledger(Arc::clone(&data_dir), takeover).await?;

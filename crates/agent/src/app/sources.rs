@@ -11,8 +11,8 @@ use mooring_runtime::reload::{POLL, Reload, watch as watch_files};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::gateway::Shared;
 use super::heritage::Heritage;
+use super::shared::Shared;
 use crate::config::{GatewayConfig, RelaySection};
 use crate::executor::ProcessStatus;
 use crate::sessions::SessionSource;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mooring_core::id::{AgentId, GatewayId, InstanceId};
 use tokio::sync::watch;
 
-use super::gateway::{Gateway, Shared};
+use super::gateway::Gateway;
+use super::shared::Shared;
 use crate::config::{AgentConfig, Diff, GatewayConfig, diff};
 use crate::inbox::Catalogue;
 

@@ -42,8 +42,16 @@ impl SessionDesk for Directory {
             let Some(sources) = found else {
                 return Err(format!("gateway `{gateway}` is not watched by this agent"));
             };
-            tokio::task::spawn_blocking(move || sources.page(&query)).await.map_err(|_| {
-                "looking at the sessions failed by a mistake in the agent (its log says more)".to_owned()
+            let looked = tokio::task::spawn_blocking(move || {
+                let page = sources.page(&query);
+                // An empty list must not mean "there are none" when nobody could look.
+                match sources.trouble().filter(|_| page.summary.open == 0) {
+                    Some(why) => Err(why),
+                    None => Ok(page),
+                }
+            });
+            looked.await.unwrap_or_else(|_| {
+                Err("looking at the sessions failed by a mistake in the agent (its log says more)".to_owned())
             })
         }
         .boxed()

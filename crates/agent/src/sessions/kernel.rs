@@ -4,7 +4,7 @@
 //! the judge, for a question asked between two looks is answered by a look of its own. What is wrong with a connection is
 //! remembered beside the judge, in words, by the socket's cookie.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,19 +20,20 @@ use mooring_core::session::{
     EndedBy, Flow, SessionClose, SessionPage, SessionQuery, SessionState, SessionSummary, SessionView, Source,
 };
 use mooring_kernel::judge::{Ended, Event, How, Judge, JudgeConfig, Kind, Report};
-use mooring_kernel::{Connection, CutError, Namespace, Process, Reader, ScanStats, Selector, State, Target};
+use mooring_kernel::{
+    Ability, Connection, CutError, Namespace, Process, Reader, Refusal, ScanStats, Selector, State, Target,
+    capabilities,
+};
 use mooring_runtime::lifecycle::error_chain;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::patience::Patience;
 use super::tap::{Outside, Tap};
 use super::{Closed, Closing, SessionSource, Which};
-use crate::clock::now;
+use crate::clock::{now, time_of_day};
 use crate::config::{GatewayConfig, KernelSection, ProcessRef};
 use crate::executor::ProcessStatus;
-
-/// What cannot be read is tried again after this many looks, doubling up to [`PATIENCE`].
-const PATIENCE: u32 = 32;
 
 /// A gateway's connections.
 #[derive(Clone)]
@@ -55,11 +56,18 @@ struct Eyes {
     process: Option<Process>,
     judge: Judge,
     findings: HashMap<u64, (Cause, String)>,
+    /// Cut by us, and not yet seen to be gone.
+    cut: HashSet<u64>,
+    /// Why the last question had no answer.
+    trouble: Option<String>,
 }
 
 /// One look.
 struct Look {
-    events: Vec<Event>,
+    /// What ended, and whether by us.
+    ended: Vec<(Ended, bool)>,
+    /// Open: neither being dialled nor being closed.
+    open: u64,
     report: Report,
     stats: ScanStats,
     sick: Vec<(Cause, u64)>,
@@ -102,6 +110,8 @@ impl KernelSource {
             process: None,
             judge: Judge::new(judge),
             findings: HashMap::new(),
+            cut: HashSet::new(),
+            trouble: None,
         };
         let shared = Shared { section, selector, process, instance, eyes: Mutex::new(eyes) };
         Ok(Self(Arc::new(shared)))
@@ -110,6 +120,11 @@ impl KernelSource {
     /// Looks every so often until told to stop.
     pub async fn run(self, mut tap: Tap, mut outside: Outside, stop: CancellationToken) {
         let every = self.0.section.every.get();
+        if self.0.section.cut
+            && let Ok(Ability::No(why)) = self.blocking(|_| Ok(capabilities().destroy)).await
+        {
+            tracing::warn!(selector = %self.0.selector, why, "connections cannot be cut, as `kernel.cut` would allow");
+        }
         let (mut patience, mut first) = (Patience::default(), true);
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -146,7 +161,7 @@ impl KernelSource {
     async fn digest(&self, look: Look, first: &mut bool, tap: &mut Tap) {
         let shared = &self.0;
         let instance = shared.instance.as_ref();
-        let Look { events, report, stats, sick, newest } = look;
+        let Look { ended, open, report, stats, sick, newest } = look;
         if let Some(lag) = report.lag {
             tap.lagged(lag).await;
         }
@@ -156,15 +171,19 @@ impl KernelSource {
                 tap.opened(instance).await;
             }
         }
-        for event in events {
-            if let Event::Ended(ended) = event {
-                tap.closed(shared.close(&ended)).await;
+        for (ended, by_us) in ended {
+            if ended.how != How::NeverOpened {
+                tap.closed(shared.close(&ended, by_us)).await;
+            } else if ended.retransmits > 0 {
+                // It was never a session. Refused at once says nothing: that comes and goes between two looks.
+                let far = canonical(ended.who.remote);
+                let message = format!("{far} did not answer for {:.1} s", ended.age.as_secs_f64());
+                tap.refused(instance, Cause::ConnectTimedOut, &message).await;
             }
         }
         if let Some(rtt) = report.rtt.quantile(0.5) {
             tap.round_trip(rtt);
         }
-        let open = report.open as u64;
         tap.looked(open, sick.iter().map(|(_, n)| n).sum());
         let serves = !shared.selector_ports().is_empty() && shared.section.remotes.is_empty();
         let census = Census {
@@ -212,7 +231,10 @@ impl KernelSource {
             }
             match self.blocking(move |shared| Ok(shared.cut_one(target))).await? {
                 Ok(()) => closed.cut += 1,
-                Err(CutError::Gone(_)) => closed.gone += 1,
+                // Closed meanwhile, or about to be.
+                Err(CutError::Gone(_) | CutError::Refused { refusal: Refusal::State(_), .. }) => {
+                    closed.gone += 1;
+                }
                 Err(error) if closed == Closed::default() => return Err(error_chain(&error)),
                 Err(error) => return Err(format!("{closed}, then: {}", error_chain(&error))),
             }
@@ -227,10 +249,13 @@ impl SessionSource for KernelSource {
     }
 
     fn page(&self, query: &SessionQuery) -> SessionPage {
-        self.0.page(query).unwrap_or_else(|why| {
-            tracing::debug!(why, "a question about connections has no answer");
-            SessionPage::default()
-        })
+        let answer = self.0.page(query);
+        self.0.eyes().trouble = answer.as_ref().err().cloned();
+        answer.unwrap_or_default()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.0.eyes().trouble.clone()
     }
 
     fn close(&self, closing: Closing) -> BoxFuture<'_, Result<Closed, String>> {
@@ -295,31 +320,38 @@ impl Shared {
         let (eyes, selector) = self.ready(&mut eyes)?;
         let Some(reader) = &mut eyes.reader else { return Err("there is no reader".to_owned()) };
         let mut events = Vec::new();
-        let mut newest: Option<Duration> = None;
+        let (mut open, mut newest) = (0_u64, None::<Duration>);
         eyes.judge.begin(now().mono);
         let judge = &mut eyes.judge;
         let scanned = reader.scan(&selector, &mut |connection| {
             judge.see(connection, &mut |event| events.push(event));
-            if let Some(age) = data_age(connection).filter(|_| connection.state == State::Established) {
-                newest = Some(newest.map_or(age, |least| least.min(age)));
+            if connection.state == State::Established && !connection.orphan {
+                open += 1;
+                newest = [newest, data_age(connection)].into_iter().flatten().min();
             }
         });
         let complete = scanned.as_ref().is_ok_and(|stats| stats.complete);
         let report = eyes.judge.finish(complete, &mut |event| events.push(event));
-        let stats = scanned.map_err(|e| error_chain(&e))?;
-        for event in &events {
+        let stats = scanned.map_err(|e| {
+            // Of no more use; the next look opens another.
+            eyes.reader = None;
+            error_chain(&e)
+        })?;
+        let mut over = Vec::new();
+        for event in events {
             match event {
                 Event::Raised(finding) => {
                     let said = (cause_of(finding.kind), finding.to_string());
                     eyes.findings.insert(finding.connection.cookie, said);
                 }
                 Event::Cleared(who, kind) => {
-                    if eyes.findings.get(&who.cookie).is_some_and(|(cause, _)| *cause == cause_of(*kind)) {
+                    if eyes.findings.get(&who.cookie).is_some_and(|(cause, _)| *cause == cause_of(kind)) {
                         eyes.findings.remove(&who.cookie);
                     }
                 }
                 Event::Ended(ended) => {
                     eyes.findings.remove(&ended.who.cookie);
+                    over.push((ended, eyes.cut.remove(&ended.who.cookie)));
                 }
             }
         }
@@ -332,7 +364,7 @@ impl Shared {
                 None => {}
             }
         }
-        Ok(Look { events, report, stats, sick, newest })
+        Ok(Look { ended: over, open, report, stats, sick, newest })
     }
 
     fn page(&self, query: &SessionQuery) -> Result<SessionPage, String> {
@@ -348,7 +380,7 @@ impl Shared {
         let (judge, findings) = (&eyes.judge, &eyes.findings);
         let stats = reader
             .scan(&selector, &mut |connection| {
-                if connection.state == State::TimeWait || connection.orphan {
+                if connection.state == State::TimeWait || connection.orphan || let_go(connection) {
                     return;
                 }
                 let view = self.view(connection, judge, findings);
@@ -377,6 +409,7 @@ impl Shared {
         SessionView {
             id: id_of(c.cookie),
             source: Source::Kernel,
+            at: time_of_day(judge.begun()),
             instance: self.instance.clone(),
             peer: canonical(c.remote),
             local: canonical(c.local),
@@ -408,13 +441,13 @@ impl Shared {
         }
     }
 
-    fn close(&self, ended: &Ended) -> SessionClose {
+    fn close(&self, ended: &Ended, by_us: bool) -> SessionClose {
         let (by, cause, message) = match ended.how {
+            _ if by_us => (EndedBy::Mooring, None, "cut by order"),
             How::ClosedHere => (EndedBy::Gateway, None, "closed by the gateway"),
             How::ClosedByPeer => (EndedBy::Peer, None, "closed by the peer"),
-            How::NeverOpened => (EndedBy::Unknown, Some(Cause::ConnectTimedOut), "never opened"),
             How::TimedOut => (EndedBy::Path, Some(Cause::HalfOpen), "given up after unanswered data"),
-            How::Vanished => (
+            How::Vanished | How::NeverOpened => (
                 EndedBy::Unknown,
                 Some(Cause::SessionLost),
                 "gone between two looks: reset, or closed at once",
@@ -455,7 +488,9 @@ impl Shared {
         reader
             .scan(&selector, &mut |connection| {
                 let meant = wanted.is_none_or(|cookie| cookie == connection.cookie);
-                if meant && connection.state == State::Established && !connection.orphan {
+                // Half closed by the peer, too: a gateway that leaks those is mended by it.
+                let open = matches!(connection.state, State::Established | State::CloseWait);
+                if meant && open && !connection.orphan {
                     targets.push(Target::from(connection));
                 }
             })
@@ -468,7 +503,15 @@ impl Shared {
         // The process may be another one by now: what guards the cut is read anew.
         let Ok((eyes, selector)) = self.ready(&mut eyes) else { return Err(CutError::Gone(target)) };
         match &mut eyes.reader {
-            Some(reader) => reader.cut(&target, &selector).map(|_| ()),
+            Some(reader) => {
+                let cut = reader.cut(&target, &selector)?;
+                let cookie = cut.connection.cookie;
+                // What is not remembered has no end to be told.
+                if eyes.judge.view(cookie).is_some() {
+                    eyes.cut.insert(cookie);
+                }
+                Ok(())
+            }
             None => Err(CutError::Gone(target)),
         }
     }
@@ -494,6 +537,12 @@ fn cookie_of(session: &SessionId) -> Option<u64> {
     u64::from_str_radix(session.as_str().strip_prefix('k')?, 16).ok()
 }
 
+/// Whether nobody holds it any more: closed here, and the kernel waits for the peer to close as well. One that is open and
+/// held by nobody waits to be accepted.
+fn let_go(c: &Connection) -> bool {
+    c.inode == 0 && !matches!(c.state, State::Established | State::CloseWait)
+}
+
 /// v4-mapped addresses as the v4 addresses they are.
 fn canonical(end: std::net::SocketAddr) -> String {
     std::net::SocketAddr::new(end.ip().to_canonical(), end.port()).to_string()
@@ -514,36 +563,6 @@ fn data_age(c: &Connection) -> Option<Duration> {
 fn read_pid(file: &Path) -> Result<u32, String> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     text.trim().parse().map_err(|_| format!("{} holds no process id", PathBuf::from(file).display()))
-}
-
-/// Complains once, and looks less often while it does not help.
-#[derive(Debug, Default)]
-struct Patience {
-    /// Whether the last look went well; `None` before the first.
-    well: Option<bool>,
-    wait: u32,
-    left: u32,
-}
-
-impl Patience {
-    /// Whether this look is left out.
-    fn waits(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
-        self.left > 0
-    }
-
-    /// It failed; `true` for the first time in a row.
-    fn failed(&mut self) -> bool {
-        self.wait = (self.wait * 2).clamp(1, PATIENCE);
-        self.left = self.wait;
-        self.well.replace(false) != Some(false)
-    }
-
-    /// It went well; `true` for the first time in a row.
-    fn relieved(&mut self) -> bool {
-        (self.wait, self.left) = (0, 0);
-        self.well.replace(true) != Some(true)
-    }
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {

@@ -11,6 +11,7 @@
 
 mod directory;
 pub mod kernel;
+mod patience;
 pub mod relay;
 pub mod report;
 pub mod tap;
@@ -75,6 +76,11 @@ pub trait SessionSource: Send + Sync + fmt::Debug {
 
     /// The sessions as they are now. Looks at all of them: not for a thread that others wait for.
     fn page(&self, query: &SessionQuery) -> SessionPage;
+
+    /// Why the last [`page`](Self::page) is empty, where that is because nothing could be seen.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Ends sessions and waits until they have ended.
     fn close(&self, closing: Closing) -> BoxFuture<'_, Result<Closed, String>>;
@@ -144,6 +150,12 @@ impl Sources {
         }
         all.more |= query.page(&mut all.sessions);
         all
+    }
+
+    /// Why the last [`page`](Self::page) shows nothing, where somebody could not look.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.0.iter().find_map(|source| source.trouble())
     }
 }
 

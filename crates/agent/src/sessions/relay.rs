@@ -162,6 +162,7 @@ impl Listening {
                     tap.refused(refused.instance.as_ref(), refused.cause, &refused.message).await;
                 }
             },
+            Event::Away { instance, cause, message } => tap.away(instance.as_ref(), cause, &message).await,
             Event::Closed(close) => tap.closed(*close).await,
             Event::RoundTrip { rtt, .. } => tap.round_trip(rtt),
             Event::Swept(swept) => self.swept(&swept, tap).await,

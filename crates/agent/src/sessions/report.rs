@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use mooring_core::id::{GatewayId, InstanceId, OrderId};
 use mooring_core::order::Action;
 use mooring_core::session::{SessionPage, SessionQuery, Source};
+use mooring_core::time::Now;
 use mooring_report::meaning::{Book, Outcome};
 use mooring_report::{GatewayEntry, OrderRequest, Reported};
 use tokio::sync::{mpsc, oneshot};
@@ -17,11 +19,15 @@ use uuid::Uuid;
 
 use super::tap::{Hookup, Tap};
 use super::{Closed, Closing, SessionSource, Which};
-use crate::clock::now;
+use crate::clock::{now, time_of_day};
 use crate::config::GatewayConfig;
 
 /// Instances that wait to be watched.
 const ADOPTIONS: usize = 256;
+/// Longest time between two looks for deadlines.
+const TICK: Duration = Duration::from_millis(500);
+/// Shortest: many instances have deadlines, and a look at those that are due costs about the same for one and for many.
+const LEAST_TICK: Duration = Duration::from_millis(20);
 
 /// An instance that a gateway made known itself, to be watched from now on.
 #[derive(Debug)]
@@ -139,10 +145,7 @@ impl fmt::Debug for Pump {
 impl Pump {
     /// Takes reports in until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        // Deadlines are looked for as often as anybody would notice; exact wake-ups for each of many books are not worth
-        // their bookkeeping.
-        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(500));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut due = tokio::time::Instant::now();
         loop {
             tokio::select! {
                 // What was said before what follows from silence.
@@ -150,11 +153,24 @@ impl Pump {
                 () = stop.cancelled() => return,
                 reported = self.reports.recv() => match reported {
                     Some(reported) => self.take(reported).await,
-                    None => return,
+                    // The API ends first when the agent does; who ends before being told to has failed.
+                    None => return stop.cancelled().await,
                 },
-                _ = ticks.tick() => self.tick().await,
+                () = tokio::time::sleep_until(due) => {
+                    self.tick().await;
+                    due = self.next_tick();
+                }
             }
         }
+    }
+
+    /// The earliest deadline of any gateway, within [`TICK`]. What is reported until then has none that is sooner: the
+    /// shortest that can be promised is longer. A detector that is asked late takes that for a pause of the agent's own.
+    fn next_tick(&self) -> tokio::time::Instant {
+        let reporters = self.reporting.lock();
+        let dues = reporters.values().filter_map(|reporter| reporter.book().next_check());
+        let now = tokio::time::Instant::now();
+        dues.min().map_or(now + TICK, |due| crate::clock::instant(due).clamp(now + LEAST_TICK, now + TICK))
     }
 
     /// The gateway as it is configured now, with a tap of its own.
@@ -261,12 +277,7 @@ impl ReportSource {
         })
     }
 
-    async fn ask(
-        &self,
-        instance: InstanceId,
-        session: String,
-        limit: std::time::Duration,
-    ) -> Result<(), String> {
+    async fn ask(&self, instance: InstanceId, session: String, limit: Duration) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let request = OrderRequest {
             id: OrderId(Uuid::now_v7()),
@@ -311,7 +322,8 @@ impl SessionSource for ReportSource {
     }
 
     fn page(&self, query: &SessionQuery) -> SessionPage {
-        self.reporter.book().sessions(now().mono, query)
+        let mono = now().mono;
+        self.reporter.book().sessions(Now { mono, wall: time_of_day(mono) }, query)
     }
 
     fn close(&self, closing: Closing) -> BoxFuture<'_, Result<Closed, String>> {

@@ -125,6 +125,11 @@ impl Tap {
         self.step(now().mono, instance, CrowdEvent::Refused { cause, message }).await;
     }
 
+    /// A session waits for a gateway that takes no connections: not refused yet, but the gateway is as it is.
+    pub async fn away(&mut self, instance: Option<&InstanceId>, cause: Cause, message: &str) {
+        self.step(now().mono, instance, CrowdEvent::Refused { cause, message }).await;
+    }
+
     /// A session was refused for a reason that says nothing of the gateway.
     pub fn refused_by_us(&self, cause: Cause) {
         self.hookup.metrics.real_refused(&self.labels, cause);

@@ -25,8 +25,8 @@ const VERSION: u8 = 1;
 const MAC: usize = 16;
 /// Bytes before the position: version, kind, life, query.
 const HEAD: usize = 2 + 8 + 8;
-/// Longest token taken apart, in characters: the longest position is three names of 63 bytes, their collections and a
-/// number.
+/// Longest token taken apart, in characters: the longest position is three names of 63 bytes, their collections and two
+/// numbers.
 const MAX_TOKEN: usize = 512;
 
 /// Most messages of one page.

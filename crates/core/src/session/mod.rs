@@ -148,6 +148,10 @@ pub struct SessionView {
     pub id: SessionId,
     /// Who sees it.
     pub source: Source,
+    /// When it was looked at, by the agent's wall clock. Ages and silences are as of then. Sources tell it by one
+    /// [`Anchor`](crate::time::Anchor), so that `at` less the silence of a session that stays silent is the same time at
+    /// every look: pages rest on that ([`Rank`]).
+    pub at: Timestamp,
     /// Whose it is, where that is known.
     pub instance: Option<InstanceId>,
     /// The other end's address, as seen from the gateway (behind a relay or proxy: the true client's where it is known).
@@ -182,11 +186,17 @@ impl SessionView {
     /// The longest time without data in either direction; unknown counts as none.
     #[must_use]
     pub fn silent(&self) -> Duration {
+        self.silence().unwrap_or_default()
+    }
+
+    /// The longest time without data in either direction, where it is known.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
         let min = |a: Option<Duration>, b: Option<Duration>| match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (one, other) => one.or(other),
         };
-        min(self.received.silent, self.sent.silent).unwrap_or_default()
+        min(self.received.silent, self.sent.silent)
     }
 }
 
@@ -232,6 +242,9 @@ pub struct SessionQuery {
     pub order: SessionOrder,
     /// Only those that come after this one in that order: where the last page ended.
     pub after: Option<(Rank, SessionId)>,
+    /// When the list was begun that this is a page of. What spoke or was opened later ranks as if it had then, so that
+    /// sessions that speak all the time are walked by their ids instead of being met again and again: each list ends.
+    pub begun: Option<Timestamp>,
     /// At most so many; at most [`MAX_PAGE`].
     pub limit: usize,
 }

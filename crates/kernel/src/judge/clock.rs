@@ -66,6 +66,11 @@ fn ticks(d: Duration) -> Tick {
     Tick::try_from(d.as_micros() / u128::from(MICROS)).unwrap_or(Tick::MAX)
 }
 
+/// A point in whole ticks.
+pub(super) fn floor(point: Mono) -> Mono {
+    Mono(point.0 / MICROS * MICROS)
+}
+
 pub(super) fn duration(ticks: Tick) -> Duration {
     Duration::from_micros(u64::from(ticks) * MICROS)
 }

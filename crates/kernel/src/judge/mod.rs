@@ -180,6 +180,13 @@ impl Judge {
         report
     }
 
+    /// When the present scan was begun, in the whole ticks that ages and silences in a [`View`] are counted in: this less
+    /// one of them is the same point at every scan, as long as the connection does nothing.
+    #[must_use]
+    pub fn begun(&self) -> Mono {
+        clock::floor(self.now)
+    }
+
     /// What is remembered of a connection, in the light of the present scan.
     #[must_use]
     pub fn view(&self, cookie: u64) -> Option<View> {

@@ -259,7 +259,7 @@ impl Default for Times {
 pub struct Hold {
     /// Longest that one is held before it is answered with 503.
     pub time: Duration,
-    /// Whether a gateway that refuses connections is waited for. Without it that is a 502 at once.
+    /// Whether a gateway that refuses connections is waited for. Without it that is a 503 at once.
     pub when_refused: bool,
 }
 

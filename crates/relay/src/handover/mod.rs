@@ -3,10 +3,10 @@
 //!
 //! The old process offers on a Unix socket ([`Offer`]), the new one asks there ([`take`]). What is passed are the very
 //! sockets, with the connections waiting in their queues: the new process accepts from them, then says so
-//! ([`Taken::ready`]), and only then the old one stops accepting. If the new one dies in between, nothing has changed. The
+//! ([`Confirm::ready`]), and only then the old one stops accepting. If the new one dies in between, nothing has changed. The
 //! old process then drains its sessions at its own pace.
 //!
-//! The protocol is four messages (see [`wire`]), with a version in the first. Only the same user, or root, is answered.
+//! The protocol is four messages (see `wire`), with a version in the first. Only the same user, or root, is answered.
 
 mod wire;
 

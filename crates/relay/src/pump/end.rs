@@ -10,7 +10,7 @@ use mooring_core::cause::Cause;
 use mooring_core::classify::cause_of_close;
 use mooring_core::observation::Close;
 use mooring_core::session::{EndedBy, SessionClose, Source};
-use mooring_core::time::Mono;
+use mooring_core::time::{Mono, human};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
@@ -115,6 +115,11 @@ impl Pump {
             (EndedBy::Peer, _) if close.code.is_some() => {
                 let of_the_gateway = matches!(verdict.cause, Cause::ProtocolViolated | Cause::MessageTooBig);
                 (of_the_gateway.then_some(verdict.cause), said(&close))
+            }
+            // Young ends in a row are the gateway's doing where the gateway ends them.
+            (EndedBy::Peer, _) if verdict.cause == Cause::DroppedAtOnce => {
+                let age = human::format(Duration::from_millis(close.age.as_millis() as u64));
+                (Some(Cause::SessionLost), format!("the client left without a Close frame after {age}"))
             }
             _ => (Some(verdict.cause), verdict.message),
         };

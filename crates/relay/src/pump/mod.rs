@@ -118,6 +118,11 @@ impl Pump {
             let ended = if self.said_goodbye() { Ended::Properly } else { Ended::Gone };
             return Poll::Ready(ended);
         }
+        // WebSocket knows no half-open sessions: after both goodbyes the first end to go is the end of both.
+        let taken = self.up.pending.is_none() && self.down.pending.is_none();
+        if taken && (self.up.over || self.down.over) && self.said_goodbye() {
+            return Poll::Ready(Ended::Properly);
+        }
         if self.rare.closing && self.all_told() {
             let ended = if self.said_goodbye() { Ended::Properly } else { Ended::Cut };
             return Poll::Ready(ended);
@@ -279,9 +284,10 @@ impl Pump {
 
     /// Whether each end has got a Close frame, if that is possible, and has answered or gone.
     fn all_told(&self) -> bool {
+        // The first to answer may be gone before the other one has: who was told gets its time all the same.
         let settled = |to: &Way, from: &Way| {
-            to.mute()
-                || (to.told && to.pending.is_none() && (from.scanner.closed() || from.eof || from.blind))
+            let answered = from.scanner.closed() || from.eof || from.blind;
+            if to.told { to.pending.is_none() && answered } else { to.mute() }
         };
         settled(&self.up, &self.down) && settled(&self.down, &self.up)
     }

@@ -20,7 +20,7 @@ use super::retry_after;
 use crate::admission::Place;
 use crate::dial::{Unreached, dial};
 use crate::entry::Entry;
-use crate::event::RefusedBy;
+use crate::event::{Event, RefusedBy};
 use crate::gate::{Mode, Turned};
 use crate::http::answer::Own;
 use crate::http::forward;
@@ -204,7 +204,11 @@ pub(super) async fn reach(
                 if held.is_none() {
                     held = Some(shared.gate.hold().map_err(Failed::Turned)?);
                 }
-                record.inspect(|record| record.set_state(SessionState::Held));
+                if let Some(record) = record {
+                    record.set_state(SessionState::Held);
+                    let Refusal { cause, message, .. } = unreached.refusal.clone();
+                    shared.tell(Event::Away { instance: record.instance.clone(), cause, message });
+                }
                 if shared.gate.next_try(until).await.is_err() {
                     return Err(Failed::Unreached(unreached));
                 }

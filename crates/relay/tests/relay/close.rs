@@ -81,6 +81,20 @@ async fn one_session_is_closed_in_good_order() {
 }
 
 #[tokio::test]
+async fn whoever_answers_first_does_not_take_the_others_time() {
+    let (gateway, mut told) = telling().await;
+    let running = start(config(gateway));
+    let client = connect(running.address).await;
+    until("it is open", || running.open() == 1).await;
+    let relay = running.relay.clone();
+    let closing = tokio::spawn(async move { relay.close_all(&restart(Duration::ZERO)).await });
+    // The gateway has answered and ended its connection before the client looks at what has come.
+    assert_eq!(soon(told.recv()).await, Some((Some(1012), true)));
+    assert_eq!(end_of(client).await, (Some(1012), true));
+    assert_eq!(soon(closing).await.unwrap(), Closed { properly: 1, cut: 0, gone: 0 });
+}
+
+#[tokio::test]
 async fn an_instances_sessions_are_closed_over_a_window() {
     let (gateway, _told) = telling().await;
     let mut config = config(gateway);

@@ -54,7 +54,9 @@ async fn frames_of_every_kind_and_cut_pass_byte_for_byte() {
         stream.push(first);
         match payload.len() {
             n @ 0..126 => stream.push(0x80 | n as u8),
-            n @ 126..65_536 => stream.extend_from_slice(&[&[0xfe], (n as u16).to_be_bytes().as_slice()].concat()),
+            n @ 126..65_536 => {
+                stream.extend_from_slice(&[&[0xfe], (n as u16).to_be_bytes().as_slice()].concat())
+            }
             n => stream.extend_from_slice(&[&[0xff], (n as u64).to_be_bytes().as_slice()].concat()),
         }
         stream.extend_from_slice(&[0; 4]);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use mooring_relay::{CloseOrder, handover};
@@ -108,18 +109,18 @@ async fn from_one_process_to_the_next() {
     let mut session = connect(address).await;
     // Clients that come all the time, none of which may be turned away.
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    let served = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&served);
     let coming = tokio::spawn(async move {
-        let mut count = 0;
         while !*stopped.borrow() {
             let mut client = connect(address).await;
             client.send(Message::text("x")).await.unwrap();
             match soon(client.next()).await {
                 // The old one may be closing what it has.
-                Some(Ok(Message::Text(_) | Message::Close(_))) => count += 1,
+                Some(Ok(Message::Text(_) | Message::Close(_))) => counted.fetch_add(1, SeqCst),
                 other => panic!("{other:?}"),
-            }
+            };
         }
-        count
     });
     let new = process(&["127.0.0.1:0", &gateway, "--take", &path, "--handover", &path]).await;
     assert_eq!(new.address, old.address);
@@ -132,9 +133,10 @@ async fn from_one_process_to_the_next() {
     let last = soon(old.lines.next_line()).await.unwrap().unwrap();
     assert!(last.starts_with("closed Closed { properly: "), "{last}");
     assert!(soon(old.child.wait()).await.unwrap().success());
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let before = served.load(SeqCst);
+    until("the new one serves them, too", || served.load(SeqCst) > before + 1 || coming.is_finished()).await;
     stop.send_replace(true);
-    assert!(soon(coming).await.unwrap() > 0);
+    soon(coming).await.unwrap();
     let mut client = connect(address).await;
     client.send(Message::text("x")).await.unwrap();
     assert_eq!(text(&mut client).await, "x");

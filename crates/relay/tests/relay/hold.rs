@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use mooring_core::cause::Cause;
 use mooring_core::session::SessionState;
-use mooring_relay::{CloseOrder, Meanwhile};
+use mooring_relay::{CloseOrder, Event, Meanwhile};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -17,7 +18,7 @@ async fn clients_are_held_while_the_gateway_restarts() {
     let old = tokio::spawn(echo_on(listener));
     let mut config = config(address);
     config.hold.when_refused = true;
-    let running = start(config);
+    let mut running = start(config);
     let mut client = connect(running.address).await;
     client.send(Message::text("before")).await.unwrap();
     assert_eq!(text(&mut client).await, "before");
@@ -35,6 +36,9 @@ async fn clients_are_held_while_the_gateway_restarts() {
         .collect();
     until("all are held", || running.relay.numbers().held == 50).await;
     assert_eq!(running.sessions().iter().filter(|s| s.state == SessionState::Held).count(), 50);
+    // That the gateway is away is told long before anybody is turned away.
+    let cause = running.event(|e| if let Event::Away { cause, .. } = e { Some(cause) } else { None }).await;
+    assert_eq!(cause, Cause::ConnectionRefused);
     tokio::spawn(echo_on(TcpListener::bind(address).await.unwrap()));
     for client in waiting {
         assert_eq!(soon(client).await.unwrap(), "after");

@@ -126,9 +126,10 @@ impl Book {
         })
     }
 
-    /// The sessions asked for.
+    /// The sessions asked for. The wall clock of `now` is told by one [`Anchor`](mooring_core::time::Anchor): see
+    /// [`SessionView::at`].
     #[must_use]
-    pub fn sessions(&self, now: Mono, query: &SessionQuery) -> SessionPage {
+    pub fn sessions(&self, now: Now, query: &SessionQuery) -> SessionPage {
         let mut summary = SessionSummary::default();
         let mut sessions = Vec::new();
         let counted = SessionQuery {
@@ -193,10 +194,10 @@ impl Book {
 impl Meaning {
     /// The present session, for lists; `None` while there is none.
     #[must_use]
-    pub fn view(&self, now: Mono, instance: &InstanceId) -> Option<SessionView> {
+    pub fn view(&self, now: Now, instance: &InstanceId) -> Option<SessionView> {
         let (session, state) = (self.link.session()?, self.link.state()?);
         let life = self.detector.last_life().max(session.since.mono);
-        let received = Flow { silent: Some(now.since(life)), ..Flow::default() };
+        let received = Flow { silent: Some(now.mono.since(life)), ..Flow::default() };
         let (cause, message) = self.fault.clone().unzip();
         let words: Vec<&str> =
             [self.registration.protocol_name.as_str(), self.registration.software.as_str()]
@@ -206,6 +207,7 @@ impl Meaning {
         Some(SessionView {
             id: session.id(),
             source: Source::Report,
+            at: now.wall,
             instance: Some(instance.clone()),
             peer: session.peer.clone(),
             local: match self.registration.pid {
@@ -213,7 +215,7 @@ impl Meaning {
                 pid => format!("pid {pid}"),
             },
             state,
-            age: now.since(session.since.mono),
+            age: now.mono.since(session.since.mono),
             age_at_least: false,
             received,
             sent: Flow::default(),

@@ -100,7 +100,7 @@ proptest! {
                 prop_assert!(claim.kind != ConditionKind::Stable && claim.kind != ConditionKind::Delivering);
             }
             let counts = book.counts();
-            let listed = book.sessions(now.mono, &SessionQuery { limit: 10, ..SessionQuery::default() });
+            let listed = book.sessions(now, &SessionQuery { limit: 10, ..SessionQuery::default() });
             let listed = u64::try_from(listed.sessions.len()).unwrap();
             // A superseded session may still be waiting for its end to be told: one for each instance.
             prop_assert!(counts.opened >= counts.closed + listed, "{counts:?} {listed}");

@@ -299,17 +299,17 @@ fn sessions_are_listed_worst_first_with_their_numbers() {
     w.say(11.0, "", Event::Beat { rtt: Some(Duration::from_millis(40)) });
     w.wait(14.0);
     let query = SessionQuery { limit: 10, ..SessionQuery::default() };
-    let page = w.book.sessions(at(14.0).mono, &query);
+    let page = w.book.sessions(at(14.0), &query);
     let view = &page.sessions[0];
     assert_eq!((view.id.as_str(), view.state, view.local.as_str()), ("p1", SessionState::Open, "pid 7"));
-    assert_eq!((view.age.as_secs(), view.silent().as_secs()), (13, 3));
+    assert_eq!((view.age.as_secs(), view.silent().as_secs(), view.at), (13, 3, at(14.0).wall));
     assert_eq!((view.rtt, view.beat), (Some(Duration::from_millis(40)), Some(Duration::from_secs(10))));
     assert_eq!((page.summary.open, page.more), (1, false));
     let (instance, name) = w.book.session(&view.id).unwrap();
     assert_eq!((instance.as_str(), &*name), ("a", "own-name"));
     w.wait(60.0);
     let sick = SessionQuery { sick: true, ..query };
-    assert_eq!(w.book.sessions(at(60.0).mono, &sick).sessions[0].cause, Some(Cause::HeartbeatMissed));
+    assert_eq!(w.book.sessions(at(60.0), &sick).sessions[0].cause, Some(Cause::HeartbeatMissed));
     assert_eq!((w.book.counts().open, w.book.counts().sick), (1, 1));
 }
 

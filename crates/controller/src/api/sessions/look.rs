@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::merge::Merge;
-use super::place::Place;
+use super::place::Position;
 use super::wanted::Wanted;
 use crate::api::status::Reason;
 use crate::api::{Shared, status};
@@ -38,7 +38,7 @@ pub struct Look {
     /// The sessions.
     pub sessions: Vec<v1::Session>,
     /// Where the next page begins, if there may be one.
-    pub next: Option<Place>,
+    pub next: Option<Position>,
     /// Everything under the parent.
     pub summary: SessionSummary,
     /// Who gave no answer.
@@ -52,7 +52,7 @@ pub struct Look {
 pub async fn look(
     shared: &Shared,
     wanted: &Wanted,
-    after: Option<Place>,
+    after: Option<Position>,
     size: usize,
 ) -> Result<Look, Status> {
     let agents = sources(shared, wanted)?;
@@ -72,13 +72,14 @@ pub async fn look(
     // What is said of them comes in the order of their names, however fast each was.
     answers.sort_by(|a, b| a.gateway.cmp(&b.gateway));
 
-    let mut merge = Merge::new(sessions, wanted, size, portions.next, deadline);
+    let begun = after.as_ref().map(|position| position.begun);
+    let mut merge = Merge::new(sessions, wanted, begun, (size, portions.next), deadline);
     let mut summary = SessionSummary::default();
     for asked in answers {
         match asked.answer {
             Ok((page, of_gateway)) => {
                 summary.merge(&of_gateway);
-                merge.add(asked.gateway, page, (asked.at, asked.took));
+                merge.add(asked.gateway, page);
             }
             Err(e) => merge.unanswered.push((asked.gateway, e)),
         }
@@ -131,11 +132,9 @@ impl Portions {
     }
 }
 
-/// An answer, when it was asked for, and how long it took.
+/// An answer.
 struct Asked {
     gateway: GatewayRef,
-    at: Instant,
-    took: Duration,
     answer: Result<(SessionPage, SessionSummary), AskError>,
 }
 
@@ -144,7 +143,7 @@ struct Asked {
 struct Round<'a> {
     sessions: &'a Sessions,
     wanted: &'a Wanted,
-    after: Option<&'a Place>,
+    after: Option<&'a Position>,
     limit: usize,
     deadline: Instant,
 }
@@ -155,10 +154,11 @@ impl Round<'_> {
         let given_up: OnceLock<AskError> = OnceLock::new();
         let given_up = &given_up;
         let one = |gateway: GatewayRef| async move {
-            let at = Instant::now();
             let answer = match given_up.get() {
                 Some(why) => Err(why.clone()),
-                None if at >= self.deadline => Err(AskError::Late(gateway.agent.clone(), LOOK_WITHIN)),
+                None if Instant::now() >= self.deadline => {
+                    Err(AskError::Late(gateway.agent.clone(), LOOK_WITHIN))
+                }
                 None => self.gateway(&gateway).await,
             };
             if let Err(why) = &answer
@@ -167,15 +167,16 @@ impl Round<'_> {
                 // The first is the one that is told.
                 let _ = given_up.set(why.clone());
             }
-            Asked { gateway, at, took: at.elapsed(), answer }
+            Asked { gateway, answer }
         };
         stream::iter(gateways).map(one).buffer_unordered(PER_AGENT).collect().await
     }
 
     async fn gateway(&self, gateway: &GatewayRef) -> Result<(SessionPage, SessionSummary), AskError> {
         let ask = |query| self.sessions.ask(&gateway.agent, &gateway.gateway, query);
-        let after = self.after.and_then(|place| place.within(gateway));
-        let query = SessionQuery { after, limit: self.limit, ..self.wanted.question() };
+        let after = self.after.and_then(|position| position.after.within(gateway));
+        let begun = self.after.map(|position| position.begun);
+        let query = SessionQuery { after, begun, limit: self.limit, ..self.wanted.question() };
         let mut page = ask(query).await?;
         let summary = match self.wanted.summary_question() {
             Some(apart) => ask(apart).await?.summary,

@@ -3,23 +3,20 @@
 //! Each gateway is a source that gives its sessions in order, a portion at a time; a merge of the sources' heads is then
 //! exact across all of them, because no session is taken while a source that has more has nothing to show.
 //!
-//! Sessions move while they are looked at: silences grow between two portions. The next portion of a source therefore
-//! begins somewhat before the place where the last one ended, as far as a silence grows while a question is answered, and
-//! what was seen already is left out. So what only grew with time is not skipped within a look, unless a whole portion of
-//! sessions is as silent as each other to within that time. Between two pages no such care is possible: what rose over
-//! the place meanwhile is on no later page.
+//! Sessions that do nothing keep their ranks while they are looked at ([`Rank`]), so a portion, and a page, goes on where
+//! the last one ended. What speaks meanwhile moves to the end, and is left out there if this look has shown it already.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
-use std::time::Duration;
 
 use mooring_core::id::{AgentId, GatewayRef, SessionId};
 use mooring_core::session::{Rank, SessionPage, SessionQuery, SessionView};
+use mooring_core::time::Timestamp;
 use mooring_proto::{operator, v1};
 use tokio::time::Instant;
 
 use super::look::LOOK_WITHIN;
-use super::place::{Place, later};
+use super::place::{Place, Position};
 use super::wanted::Wanted;
 use crate::api::page::Page;
 use crate::api::records::SessionOf;
@@ -33,11 +30,8 @@ struct Source {
     gateway: GatewayRef,
     rows: VecDeque<SessionView>,
     more: bool,
-    /// The last session of the last portion, and when that portion was asked for.
+    /// The last session of the last portion.
     last: Option<(Rank, SessionId)>,
-    asked_at: Instant,
-    /// How long the agent took to give it.
-    took: Duration,
     seen: HashSet<SessionId>,
 }
 
@@ -45,7 +39,10 @@ struct Source {
 pub struct Merge<'a> {
     sessions: &'a Sessions,
     wanted: &'a Wanted,
-    portion: usize,
+    /// A source is asked this for its next portion.
+    question: SessionQuery,
+    /// The page is the first one of its list.
+    first: bool,
     deadline: Instant,
     sources: Vec<Source>,
     /// The head of each source that has one.
@@ -62,18 +59,20 @@ pub struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// A page of this size, asking for so much at a time.
+    /// A page of this size, asking for so much at a time. `begun`: when the list was begun that it is a page of; `None`: it
+    /// is the first.
     pub fn new(
         sessions: &'a Sessions,
         wanted: &'a Wanted,
-        size: usize,
-        portion: usize,
+        begun: Option<Timestamp>,
+        (size, portion): (usize, usize),
         deadline: Instant,
     ) -> Self {
         Self {
             sessions,
             wanted,
-            portion,
+            question: SessionQuery { begun, limit: portion, ..wanted.question() },
+            first: begun.is_none(),
             deadline,
             sources: Vec::new(),
             heads: BinaryHeap::new(),
@@ -87,17 +86,21 @@ impl<'a> Merge<'a> {
     }
 
     fn rank(&self, session: &SessionView) -> Rank {
-        Rank::of(session, self.wanted.order)
+        self.question.rank(session)
     }
 
     /// A source with its first portion.
-    pub fn add(&mut self, gateway: GatewayRef, page: SessionPage, (asked_at, took): (Instant, Duration)) {
+    pub fn add(&mut self, gateway: GatewayRef, page: SessionPage) {
         let last = page.sessions.last().map(|s| (self.rank(s), s.id.clone()));
         // An answer that says there is more and shows none leads nowhere.
         let more = page.more && last.is_some();
         let seen = if more { page.sessions.iter().map(|s| s.id.clone()).collect() } else { HashSet::new() };
         self.answered.insert(gateway.agent.clone());
-        self.sources.push(Source { gateway, rows: page.sessions.into(), more, last, asked_at, took, seen });
+        if self.first {
+            let looked_at = page.sessions.iter().map(|s| s.at).max();
+            self.question.begun = self.question.begun.max(looked_at);
+        }
+        self.sources.push(Source { gateway, rows: page.sessions.into(), more, last, seen });
         self.show(self.sources.len() - 1);
     }
 
@@ -128,7 +131,7 @@ impl<'a> Merge<'a> {
                 }
             }
             self.looked_at += 1;
-            // One that rose while we looked comes late; the next page goes on from the furthest all the same.
+            // One that fell ill while we looked comes late; the next page goes on from the furthest all the same.
             self.last = self.last.take().max(Some(place));
             let source = &self.sources[index];
             if source.rows.is_empty() && source.more {
@@ -144,27 +147,21 @@ impl<'a> Merge<'a> {
 
     /// Asks a source for its next portion.
     async fn refill(&mut self, index: usize) {
-        let (wanted, sessions) = (self.wanted, self.sessions);
         let source = &mut self.sources[index];
-        let Some((rank, id)) = source.last.take() else { return };
-        // By the time this is answered the place has moved, and the sessions behind it with it.
-        let meanwhile = source.asked_at.elapsed() + source.took;
-        let mut after = (later(rank, wanted.order, meanwhile), id);
+        let Some(mut after) = source.last.take() else { return };
         loop {
-            let query = SessionQuery { after: Some(after.clone()), limit: self.portion, ..wanted.question() };
-            source.asked_at = Instant::now();
+            let query = SessionQuery { after: Some(after.clone()), ..self.question.clone() };
             let GatewayRef { agent, gateway } = &source.gateway;
-            let asked = if source.asked_at >= self.deadline {
+            let asked = if Instant::now() >= self.deadline {
                 Err(AskError::Late(agent.clone(), LOOK_WITHIN))
             } else {
-                sessions.ask(agent, gateway, query).await
+                self.sessions.ask(agent, gateway, query).await
             };
-            source.took = source.asked_at.elapsed();
             let page = match asked {
                 Ok(page) => page,
                 Err(e) => return self.give_up(index, e),
             };
-            let last = page.sessions.last().map(|s| (Rank::of(s, wanted.order), s.id.clone()));
+            let last = page.sessions.last().map(|s| (self.question.rank(s), s.id.clone()));
             source.more = page.more;
             source.rows = page.sessions.into_iter().filter(|s| source.seen.insert(s.id.clone())).collect();
             let Some(last) = last else {
@@ -192,7 +189,9 @@ impl<'a> Merge<'a> {
     }
 
     /// The page, and where the next one begins, if there may be one.
-    pub fn done(self) -> (Vec<v1::Session>, Option<Place>) {
-        (self.page.into_items(), self.last.filter(|_| self.more))
+    pub fn done(self) -> (Vec<v1::Session>, Option<Position>) {
+        let begun = self.question.begun;
+        let next = self.last.filter(|_| self.more).zip(begun).map(|(after, begun)| Position { begun, after });
+        (self.page.into_items(), next)
     }
 }

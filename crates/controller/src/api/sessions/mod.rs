@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status};
 
 use super::page::{self, Kind};
 use super::{Shared, request, status};
-use place::Place;
+use place::Position;
 use wanted::Wanted;
 
 /// Sessions of a page when nothing is said.
@@ -66,11 +66,11 @@ impl SessionService for SessionsApi {
         let query = wanted.query();
         let after = match self.0.tokens.position(Kind::Sessions, query, &request.page_token)? {
             None => None,
-            Some(position) => Some(position.parse::<Place>()?),
+            Some(position) => Some(position.parse::<Position>()?),
         };
         let look = look::look(&self.0, &wanted, after, size).await?;
-        let next_page_token = look.next.map_or_else(String::new, |place| {
-            self.0.tokens.seal(Kind::Sessions, query, place.to_string().as_bytes())
+        let next_page_token = look.next.map_or_else(String::new, |position| {
+            self.0.tokens.seal(Kind::Sessions, query, position.to_string().as_bytes())
         });
         Ok(Response::new(v1::ListSessionsResponse {
             sessions: look.sessions,

@@ -1,15 +1,16 @@
 //! Where a list of sessions is: one place in the order of all sessions of all agents.
 //!
 //! Sessions are listed by rank, then by the gateway's name, then by their own id. One place in that order says for each
-//! gateway where its part goes on, so a page token stays small however many gateways there are.
+//! gateway where its part goes on, so a page token stays small however many gateways there are. It also says when the list
+//! was begun, by the clocks of the agents: their sessions' ranks rest on it.
 
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use mooring_core::id::{GatewayRef, MAX_NAME_LEN, SessionId, SessionRef};
-use mooring_core::session::{Rank, SessionOrder};
+use mooring_core::session::Rank;
+use mooring_core::time::Timestamp;
 
 use crate::api::page::TokenError;
 
@@ -40,22 +41,6 @@ fn last_id() -> Option<SessionId> {
     SessionId::new("z".repeat(MAX_NAME_LEN)).ok()
 }
 
-/// The rank that a session of this rank has when it has been as silent, or has lived, for so much longer. Others move
-/// in no foreseeable way.
-pub fn later(rank: Rank, order: SessionOrder, by: Duration) -> Rank {
-    const LOW: u64 = (1 << 56) - 1;
-    let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-    match order {
-        SessionOrder::Worst if rank.0 & LOW != 0 => {
-            Rank((rank.0 & !LOW) | (rank.0 & LOW).saturating_add(micros).min(LOW))
-        }
-        SessionOrder::Silent | SessionOrder::Age if rank.0 != 0 => Rank(rank.0.saturating_add(micros)),
-        // What is not known to be silent does not grow either.
-        SessionOrder::Worst | SessionOrder::Silent | SessionOrder::Age => rank,
-        SessionOrder::Rtt | SessionOrder::Retransmits => rank,
-    }
-}
-
 impl PartialOrd for Place {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -71,6 +56,30 @@ impl Ord for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.rank.0, self.session)
+    }
+}
+
+/// Where the next page of a list begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// When the list was begun: the newest time at which an agent looked at sessions for its first page.
+    pub begun: Timestamp,
+    /// The last session looked at.
+    pub after: Place,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.begun.0, self.after)
+    }
+}
+
+impl FromStr for Position {
+    type Err = TokenError;
+    fn from_str(s: &str) -> Result<Self, TokenError> {
+        let (begun, after) = s.split_once(' ').ok_or(TokenError::Invalid)?;
+        let begun = Timestamp(begun.parse().map_err(|_| TokenError::Invalid)?);
+        Ok(Self { begun, after: after.parse()? })
     }
 }
 
@@ -117,21 +126,12 @@ mod tests {
     fn places_round_trip() {
         let one = place(u64::MAX, "a-1/gateways/g.x", "r1f");
         assert_eq!(one.to_string().parse(), Ok(one.clone()));
+        let position = Position { begun: Timestamp(i64::MIN), after: one.clone() };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        assert_eq!(one.to_string().parse::<Position>(), Err(TokenError::Invalid));
         assert_eq!(one.within(&"agents/z/gateways/z".parse().unwrap()), None);
         for bad in ["", "7", "x agents/a/gateways/g/sessions/r1", "7 agents/a/gateways/g"] {
             assert_eq!(bad.parse::<Place>(), Err(TokenError::Invalid), "{bad}");
         }
-    }
-
-    #[test]
-    fn ranks_grow_with_silence_and_age_and_never_into_the_next_weight() {
-        let by = Duration::from_millis(2);
-        let sick = 3 << 56;
-        assert_eq!(later(Rank(sick | 5), SessionOrder::Worst, by), Rank(sick | 2_005));
-        assert_eq!(later(Rank(sick), SessionOrder::Worst, by), Rank(sick));
-        assert_eq!(later(Rank(sick | ((1 << 56) - 2)), SessionOrder::Worst, by).0 >> 56, 3);
-        assert_eq!(later(Rank(7), SessionOrder::Age, by), Rank(2_007));
-        assert_eq!(later(Rank(0), SessionOrder::Silent, by), Rank(0));
-        assert_eq!(later(Rank(7), SessionOrder::Rtt, by), Rank(7));
     }
 }

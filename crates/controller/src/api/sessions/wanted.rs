@@ -55,6 +55,7 @@ impl Wanted {
             id: literal("session").or_else(by_name).and_then(|id| SessionId::new(id).ok()),
             order: self.order,
             after: None,
+            begun: None,
             limit: 1,
         }
     }

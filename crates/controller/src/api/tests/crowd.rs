@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use mooring_core::id::{GatewayId, SessionId};
 use mooring_core::session::{Flow, SessionPage, SessionQuery, SessionState, SessionSummary, SessionView};
+use mooring_core::time::Timestamp;
 use mooring_proto::link::OrderMessage;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -22,8 +23,9 @@ pub(super) enum Manners {
     Declines,
     /// Always the same, and that there is more.
     Repeats,
-    /// After so long, with silences that grow meanwhile.
-    Slow(Duration),
+    /// As it should. From one question to the next so much time passes: sessions that are silent or idle stay so, and those
+    /// that have just spoken speak all the time.
+    Lives(Duration),
 }
 
 /// The agent.
@@ -55,7 +57,7 @@ impl Crowd {
         let this = Self { gateways: Arc::default(), asked: Arc::default(), orders };
         let (gateways, asked) = (Arc::clone(&this.gateways), Arc::clone(&this.asked));
         tokio::spawn(async move {
-            let begun = tokio::time::Instant::now();
+            let mut passed = Duration::ZERO;
             let mut unanswered = Vec::new();
             while let Some(command) = ear.recv().await {
                 match command {
@@ -74,12 +76,9 @@ impl Crowd {
                                 let query = SessionQuery { after: None, ..query };
                                 Ok(SessionPage { more: true, ..answer(&query, all) })
                             }
-                            Manners::Slow(by) => {
-                                tokio::time::sleep(by).await;
-                                let grown = begun.elapsed();
-                                for flow in all.iter_mut().flat_map(|s| [&mut s.received, &mut s.sent]) {
-                                    flow.silent = flow.silent.map(|d| d + grown);
-                                }
+                            Manners::Lives(step) => {
+                                passed += step;
+                                all.iter_mut().for_each(|s| pass(s, passed));
                                 Ok(answer(&query, all))
                             }
                         };
@@ -109,6 +108,15 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Lets time pass for a session.
+fn pass(session: &mut SessionView, by: Duration) {
+    session.at = session.at.after(by);
+    session.age += by;
+    for flow in [&mut session.received, &mut session.sent] {
+        flow.silent = flow.silent.map(|silent| if silent.is_zero() { silent } else { silent + by });
+    }
+}
+
 /// As an agent answers.
 fn answer(query: &SessionQuery, all: Vec<SessionView>) -> SessionPage {
     let mut summary = SessionSummary::default();
@@ -126,6 +134,7 @@ pub(super) fn session(id: &str, silent: Duration) -> SessionView {
     SessionView {
         id: SessionId::new(id).unwrap(),
         source: Source::Relay,
+        at: Timestamp(1_700_000_000_000_000),
         instance: None,
         peer: format!("192.0.2.7:{}", id.len()),
         local: "0.0.0.0:8080".to_owned(),

@@ -171,24 +171,61 @@ async fn filters_are_put_to_the_agents_where_they_can_and_evaluated_here_where_n
     assert!(status.message().contains("retransmits"), "{status}");
 }
 
+/// All names, each once, and how often one was met again.
+async fn distinct(world: &World, request: v1::ListSessionsRequest) -> (Vec<String>, usize) {
+    let (mut names, _) = all(world, request).await;
+    let met = names.len();
+    names.sort_unstable();
+    names.dedup();
+    let again = met - names.len();
+    (names, again)
+}
+
 #[tokio::test]
-async fn what_grows_while_it_is_looked_at_is_not_skipped() {
+async fn what_is_silent_together_is_listed_once_however_long_that_takes() {
     let world = World::start().await;
-    world.agent("a").await.gateway("a/g", "lines", &["x"]).await;
-    let crowd = Crowd::attach(&world, "a", Manners::Slow(Duration::from_millis(30)));
-    // While one portion is answered, hundreds of those that are left rise above where the last one ended.
-    let mut sessions: Vec<SessionView> =
-        (0..3_500).map(|i| session(&format!("r{i}"), Duration::from_micros(1 + i * 100))).collect();
-    for i in (0..3_500).step_by(350) {
-        sessions[i].peer = "the wanted one".to_owned();
+    // Nothing that divides a millisecond: what is ranked must not depend on when it is looked at.
+    for (agent, step) in [("a", 7_321), ("b", 313)] {
+        world.agent(agent).await.gateway(&format!("{agent}/g"), "lines", &["x"]).await;
+        let crowd = Crowd::attach(&world, agent, Manners::Lives(Duration::from_micros(step)));
+        // One broadcast to all of them a minute ago, which took less than a millisecond.
+        let minute = secs(60);
+        let one = |i: u64| session(&format!("r{i}"), minute - Duration::from_micros(i % 1_000));
+        let mut sessions: Vec<SessionView> = (0..1_500).map(one).collect();
+        for i in (0..1_500).step_by(150) {
+            sessions[i].cause = Some(Cause::HalfOpen);
+            sessions[i].peer = "the wanted one".to_owned();
+        }
+        crowd.set("g", sessions);
     }
-    crowd.set("g", sessions);
-    let found = list(&world, of("", "peer = \"the wanted one\"")).await.unwrap();
-    assert_eq!((found.sessions.len(), found.next_page_token.as_str()), (10, ""));
-    let mut seen = ids(&found);
-    seen.sort_unstable();
-    seen.dedup();
-    assert_eq!(seen.len(), 10, "none twice");
+    for order_by in ["worst", "silent", "age"] {
+        for (page_size, filter, want) in
+            [(50, "", 3_000), (1_000, "", 3_000), (3, "peer = \"the wanted one\"", 20)]
+        {
+            let request =
+                v1::ListSessionsRequest { page_size, order_by: order_by.to_owned(), ..of("", filter) };
+            let (names, again) = distinct(&world, request).await;
+            assert_eq!((names.len(), again), (want, 0), "{order_by} {page_size} {filter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_sessions_that_speak_all_the_time_ends() {
+    for page_size in [1, 7, 50] {
+        let world = World::start().await;
+        for agent in ["a", "b"] {
+            world.agent(agent).await.gateway(&format!("{agent}/g"), "lines", &["x"]).await;
+            let crowd = Crowd::attach(&world, agent, Manners::Lives(Duration::from_millis(40)));
+            let silent = |i: u64| if i.is_multiple_of(3) { secs(i + 1) } else { Duration::ZERO };
+            crowd.set("g", (0..60).map(|i| session(&format!("r{i}"), silent(i))).collect());
+        }
+        let (names, again) = distinct(&world, v1::ListSessionsRequest { page_size, ..of("", "") }).await;
+        assert_eq!((names.len(), again), (120, 0), "{page_size}");
+        // Where none matches, pages are empty, and there is an end to them all the same.
+        let none = v1::ListSessionsRequest { page_size, ..of("", "peer = \"nobody\"") };
+        assert_eq!(all(&world, none).await.0.len(), 0);
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ fn session(id: &str, silent: u64) -> SessionView {
     SessionView {
         id: SessionId::new(id).unwrap(),
         source: Source::Relay,
+        at: Timestamp(1_700_000_000_000_000),
         instance: None,
         peer: "192.0.2.7:5".to_owned(),
         local: String::new(),
@@ -118,8 +119,9 @@ async fn a_late_answer_and_one_to_no_question_are_ignored() {
 
 #[tokio::test]
 async fn a_hostile_answer_ends_the_stream() {
-    let spoilt: [fn(&mut pb::SessionsAnswer); 4] = [
+    let spoilt: [fn(&mut pb::SessionsAnswer); 5] = [
         |a| a.sessions[0].state = 77,
+        |a| a.sessions[0].time = None,
         |a| a.sessions[0].id = "../..".to_owned(),
         |a| a.sessions = vec![a.sessions[0].clone(); 3],
         |a| a.summary.as_mut().unwrap().cause.push(60),

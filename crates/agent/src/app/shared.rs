@@ -1,0 +1,30 @@
+//! What all watches of an agent share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mooring_runtime::lifecycle::Handle;
+use tokio::sync::broadcast;
+
+use super::heritage::Heritage;
+use super::reporting::Reporting;
+use crate::metrics::Metrics;
+use crate::outbox::Outgoing;
+use crate::sessions::Directory;
+
+/// What every watch is given.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) handle: Handle,
+    pub(super) outgoing: Outgoing,
+    pub(super) metrics: Metrics,
+    pub(super) lag: broadcast::Sender<Duration>,
+    pub(super) data_dir: Arc<Path>,
+    /// Where questions about sessions are answered from.
+    pub(super) directory: Directory,
+    /// Where gateways report.
+    pub(super) reporting: Option<Reporting>,
+    /// Listeners that an agent before this one handed over, and those to be handed on.
+    pub(super) heritage: Heritage,
+}
