@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use mooring_core::time::Mono;
-use mooring_kernel::judge::{Judge, JudgeConfig};
+use mooring_kernel::judge::{Event, Judge, JudgeConfig};
 use mooring_kernel::{Namespace, Process, Reader, Remote, Selector};
 
 use crate::relay::Options;
@@ -20,6 +20,9 @@ use crate::table::{Table, bytes, part, time};
 
 /// Connections watched.
 const CONNECTIONS: usize = 10_000;
+
+/// Connections of somebody who had the same port before us may be ending still.
+const STRAYS: usize = 16;
 
 /// Runs it.
 pub async fn run(options: &Options) -> Result<()> {
@@ -74,22 +77,23 @@ struct Watched {
 fn watch(selector: &Selector, connections: usize, scans: usize, every: Duration) -> Result<Watched> {
     let mut reader = Reader::open(Namespace::Own)?;
     let mut judge = Judge::new(JudgeConfig { interval: every, ..JudgeConfig::default() });
-    let (start, mut events, mut costs) = (Instant::now(), 0usize, Vec::new());
+    let (start, mut wrong, mut costs) = (Instant::now(), 0usize, Vec::new());
+    let mut note = |event| wrong += usize::from(matches!(event, Event::Raised(_)));
     for scan in 0..=scans {
         let due = every * u32::try_from(scan)?;
         std::thread::sleep(due.saturating_sub(start.elapsed()));
         let before = ran();
         judge.begin(Mono(u64::try_from(start.elapsed().as_micros())? + 1));
-        let stats = reader.scan(selector, &mut |c| judge.see(c, &mut |_| events += 1))?;
-        let report = judge.finish(stats.complete, &mut |_| events += 1);
+        let stats = reader.scan(selector, &mut |c| judge.see(c, &mut note))?;
+        let report = judge.finish(stats.complete, &mut note);
         costs.push(ran() - before);
         ensure!(
-            stats.complete && report.open == connections,
+            stats.complete && (connections..connections + STRAYS).contains(&report.open),
             "{} of {connections} connections were seen: {stats:?}",
             report.open
         );
     }
-    ensure!(events == 0, "{events} events about connections that are all well");
+    ensure!(wrong == 0, "{wrong} findings about connections that are all well");
     costs.remove(0);
     costs.sort_unstable();
     Ok(Watched { costs, memory: judge.memory() })

@@ -11,6 +11,7 @@ const { boolean, duration, endOnSignal, listen, options, path, text } = require(
 const given = options({
   host: [text, '127.0.0.1'],
   path: [path, '/ws'],
+  'any-path': [boolean, false], // every path is the endpoint's
   tick: [duration, 2000], // a small text frame to each session this often; 0 for never
   'max-lifetime': [duration, 0], // close each session with 1000 after this long; 0 for never
   hello: [text, ''], // first text frame of each session
@@ -36,7 +37,7 @@ const server = http.createServer((request, response) => {
 
 const wss = new WebSocketServer({
   server,
-  path: given.path,
+  path: given['any-path'] ? undefined : given.path,
   maxPayload: 64 * 1024,
   perMessageDeflate: false,
   verifyClient: (_info, decide) => decide(misbehaviour !== 'http-only', 200, 'ok\n'),

@@ -37,7 +37,11 @@ impl Script {
         let target = std::env::current_exe().expect("a test has a path");
         let target = target.ancestors().nth(3).expect("target/debug/deps/test").to_path_buf();
         let python = target.join("xtask/python/bin/python");
-        assert!(python.is_file(), "run `cargo xtask kubernetes` first: it installs {}", python.display());
+        assert!(
+            python.is_file(),
+            "run `cargo xtask kubernetes` first, which installs {} (cargo xtask test does)",
+            python.display()
+        );
         Self::of(python, root().join("tests/gateways").join(name), args)
     }
 

@@ -10,8 +10,8 @@
 //! threads of the relay, by schedstat, per round trip: two messages relayed. *Added* is what a relay adds to the
 //! direct round trip of the same round. *At 2,000/s* counts from when a message was due.
 //!
-//! `--quick` is a smoke run of half a minute whose figures mean little. `--rounds=N`, `--with=nginx,mooring` and
-//! `--relay-flag=…` (passed to our program, may be repeated) change what is run.
+//! `--quick` is a smoke run of half a minute whose figures mean little. `--rounds=N`, `--with=nginx,mooring`,
+//! `--only=load,idle` and `--relay-flag=…` (passed to our program, may be repeated) change what is run.
 
 pub mod crowd;
 pub mod echo;
@@ -50,11 +50,13 @@ pub async fn run(options: &Options) -> Result<()> {
     for kind in kinds {
         relays.push(Relay::start_with(kind, &echo.address, &options.flags_of(kind)).await?);
     }
-    let table = rounds::run(options, &echo, &relays)?;
-    table.print();
+    if options.wants("load") {
+        rounds::run(options, &echo, &relays)?.print();
+    }
     drop(relays);
-    let idle = idle::run(options).await?;
-    idle.print();
+    if options.wants("idle") {
+        idle::run(options).await?.print();
+    }
     println!("Took {:.0} s.\n", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -17,11 +17,12 @@ pub struct Options {
     /// How often each workload is measured with each relay.
     pub rounds: usize,
     with: Vec<Kind>,
+    only: Vec<String>,
     flags: Vec<String>,
 }
 
 impl Options {
-    /// Reads `--quick`, `--full`, `--rounds=N`, `--with=a,b` and `--relay-flag=F`.
+    /// Reads `--quick`, `--full`, `--rounds=N`, `--with=a,b`, `--only=a,b` and `--relay-flag=F`.
     pub fn read(flags: &[String]) -> Result<Self> {
         let quick = flags.iter().any(|f| f == "--quick");
         let mut options = Self {
@@ -29,6 +30,7 @@ impl Options {
             full: false,
             rounds: if quick { 1 } else { 5 },
             with: Kind::ALL.to_vec(),
+            only: Vec::new(),
             flags: Vec::new(),
         };
         for flag in flags {
@@ -46,9 +48,10 @@ impl Options {
                         .map(|n| known(n).with_context(|| format!("there is no relay `{n}`")))
                         .collect::<Result<_>>()?;
                 }
+                Some(("--only", parts)) => options.only = parts.split(',').map(str::to_owned).collect(),
                 Some(("--relay-flag", flag)) => options.flags.push(flag.to_owned()),
                 _ => bail!(
-                    "the flags are --quick, --full, --rounds=N, --with=RELAY,…, --relay-flag=FLAG; not `{flag}`"
+                    "the flags are --quick, --full, --rounds=N, --with=RELAY,…, --only=PART,…, --relay-flag=FLAG; not `{flag}`"
                 ),
             }
         }
@@ -62,6 +65,11 @@ impl Options {
             println!("**{} is not installed and left out.**\n", kind.name());
         }
         here
+    }
+
+    /// Whether a part is asked for: all are, unless `--only` names some.
+    pub fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|p| p == part)
     }
 
     /// Flags for a relay.

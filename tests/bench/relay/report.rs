@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn numbers_are_read_easily() {
         assert_eq!(number(1_234_567.8), "1,234,568");
-        assert_eq!([number(999.4), number(47.15), number(0.424)], ["999", "47.2", "0.42"]);
+        assert_eq!([number(999.4), number(47.16), number(0.424)], ["999", "47.2", "0.42"]);
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
     }
 }

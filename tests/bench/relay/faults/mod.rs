@@ -10,6 +10,8 @@
 //! - a client that sends a byte a second, in its handshake and in an open session;
 //! - short connections (connect, handshake, one message, Close, end), for a minute, or a million with `--full`.
 //!
+//! `--only=deaths,slow,drip,churn` picks some of them; the flags of `relay` hold here, too.
+//!
 //! Nothing here is better for being fast; a session that ends without the client's knowing, a byte that is lost or a
 //! descriptor that stays is an error and ends the run.
 
@@ -32,10 +34,19 @@ use crate::stage::rest;
 pub async fn run(options: &Options) -> Result<()> {
     let kinds = options.kinds();
     ensure!(!kinds.is_empty(), "no relay is left");
-    deaths::run(options, &kinds).await?;
-    slow::run(options, &kinds).await?;
-    drip::run(options, &kinds).await?;
-    churn::run(options, &kinds).await
+    if options.wants("deaths") {
+        deaths::run(options, &kinds).await?;
+    }
+    if options.wants("slow") {
+        slow::run(options, &kinds).await?;
+    }
+    if options.wants("drip") {
+        drip::run(options, &kinds).await?;
+    }
+    if options.wants("churn") {
+        churn::run(options, &kinds).await?;
+    }
+    Ok(())
 }
 
 /// What a relay has open and in memory.
