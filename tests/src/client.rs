@@ -111,7 +111,11 @@ impl Api {
     }
 
     /// Waits until an end of a session of a parent is on record that is as wanted; returns it.
-    pub async fn close_of(&self, parent: &str, wanted: impl Fn(&v1::SessionClose) -> bool) -> v1::SessionClose {
+    pub async fn close_of(
+        &self,
+        parent: &str,
+        wanted: impl Fn(&v1::SessionClose) -> bool,
+    ) -> v1::SessionClose {
         until(&format!("the end of a session of {parent}"), || async {
             let closes = self.closes(parent).await;
             let found = closes.as_ref().ok().and_then(|c| c.iter().find(|c| wanted(c))).cloned();

@@ -1,6 +1,7 @@
 //! Gateways under test: our sample gateway and Node scripts with the real `ws`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::process::Command;
 
@@ -26,6 +27,14 @@ impl Gateway {
         let mut command = Command::new("node");
         command.arg(folder.join(script)).args(flags);
         Self::announced(script, &mut command).await
+    }
+
+    /// A bot that reports to an agent through the client for Node, with flags. It has a control endpoint like the others.
+    pub async fn reporter(agent: &str, flags: &[&str]) -> Self {
+        let mut command = Command::new("node");
+        command.arg(root().join("tests/gateways/reporter.js")).args(flags);
+        command.env("MOORING_REPORT", format!("http://{agent}"));
+        Self::announced("reporter", &mut command).await
     }
 
     /// Our sample gateway, with flags.
@@ -103,12 +112,24 @@ pub async fn pid(port: u16) -> u32 {
 
 /// A free loopback port, given back at once: for gateways that an agent starts itself.
 ///
+/// Not one of those the kernel gives to whoever asks for any (32768 and up, unless set otherwise): what was free a moment
+/// ago would be somebody's connection now. Nobody in this process gets the same one twice.
+///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const ROOM: u32 = 20_000;
+    // Test processes that run side by side begin apart.
+    let begin = std::process::id().wrapping_mul(379);
+    let ports = (0..ROOM).filter_map(|_| {
+        let n = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(FIRST + n % ROOM).ok()
+    });
+    let mut free = ports.filter(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("a free port")
 }
 
 /// The command that runs the sample gateway on a port, for the `supervise` executor.

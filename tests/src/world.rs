@@ -77,7 +77,11 @@ impl Watched {
     /// `[gateway.relay]`, or whole tables after them.
     #[must_use]
     pub fn relayed(self, watch: &str, port: u16, more: &str) -> Self {
-        self.with(&format!("watch = [{watch}]\n[gateway.relay]\nlisten = [\"127.0.0.1:{port}\"]\n{more}"))
+        // At the end of a test nobody waits for the sessions.
+        let drain = if more.contains("drain = ") { "" } else { "drain = \"100ms\"\n" };
+        self.with(&format!(
+            "watch = [{watch}]\n[gateway.relay]\nlisten = [\"127.0.0.1:{port}\"]\n{drain}{more}"
+        ))
     }
 
     /// The name of its one instance.

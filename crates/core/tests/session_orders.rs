@@ -192,6 +192,15 @@ fn past(id: u128, action: Action) -> PastOrder {
     PastOrder { id, action, state, created_at, ended_at: Some(created_at) }
 }
 
+#[test]
+fn a_drain_can_be_ended_without_a_rest() {
+    let mut facts = calm();
+    facts.on_target = vec![PastOrder { ended_at: Some(BORN), ..past(1, Action::Drain) }];
+    let by = || Origin::Operator("o".to_owned());
+    assert_eq!(shut(Action::Resume, by(), &facts), []);
+    assert_eq!(shut(Action::Drain, by(), &facts), [Gate::Cooldown]);
+}
+
 fn shut(action: Action, origin: Origin, facts: &Facts) -> Vec<Gate> {
     let verdicts = evaluate(BORN, &Policy::default(), &proposal(action, origin), facts);
     verdicts.iter().filter(|v| !v.open).map(|v| v.gate).collect()

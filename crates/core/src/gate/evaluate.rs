@@ -8,7 +8,8 @@
 //! |---|---|---|
 //! | warming up, storm | destructive orders | destructive orders |
 //! | backoff | all orders | – |
-//! | restart budget | destructive orders | – |
+//! | restart budget | restarts | – |
+//! | cooldown | all orders | all but the end of a drain |
 //! | all others | all orders | all orders |
 //!
 //! An operator may overrule what protects one target from repetition, not what protects the group from a mistake.
@@ -196,6 +197,10 @@ impl Asked<'_> {
     fn cooldown(&self) -> Verdict {
         let gate = Gate::Cooldown;
         let need = self.policy.cooldown;
+        if self.proposal.action == Action::Resume {
+            // Whoever shut the door may open it again at once.
+            return open(gate, "opening a door needs no rest").with("limit", ms(need));
+        }
         let ended = self.facts.on_target.iter().filter(|o| o.state.ended());
         let Some(last) = ended.map(|o| o.ended_at.unwrap_or(o.created_at)).max() else {
             return open(gate, "no recent order on this target").with("limit", ms(need));

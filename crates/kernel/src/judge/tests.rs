@@ -539,3 +539,23 @@ fn ages_and_the_worst() {
     judge.forget();
     assert!(judge.view(1).is_none());
 }
+
+#[test]
+fn what_does_nothing_has_been_silent_since_the_same_point_at_every_scan() {
+    let mut judge = Judge::new(JudgeConfig::default());
+    let mut since = Vec::new();
+    // Scans at any time, also within a tick, and the kernel's figures as much older, give or take a jiffy.
+    for (passed, off) in [(0u32, 0), (5_003, 4), (10_009, 0), (14_998, 4)] {
+        let mut quiet = connection(1);
+        if let Some(info) = &mut quiet.info {
+            info.last_data_recv = 90_000 + passed + off;
+            info.last_data_sent = 90_000 + passed;
+        }
+        scan(&mut judge, 100_007 + u64::from(passed), &[quiet]);
+        let (view, begun) = (judge.view(1).expect("known"), judge.begun());
+        since.push(
+            [view.received_silent, view.sent_silent, view.age].map(|for_so_long| begun.before(for_so_long)),
+        );
+    }
+    assert!(since.windows(2).all(|w| w[0] == w[1]), "{since:?}");
+}
