@@ -18,6 +18,7 @@ pub mod handshake;
 pub mod id;
 pub mod kind;
 pub mod limits;
+mod named;
 pub mod observation;
 pub mod order;
 pub mod phase;

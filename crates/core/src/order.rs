@@ -21,60 +21,16 @@ use serde::{Deserialize, Serialize};
 use crate::cause::Cause;
 use crate::condition::ConditionKind;
 use crate::id::{Fence, Incarnation, OrderId, Target};
+use crate::named::named;
 use crate::time::Timestamp;
 
 mod step;
 
 pub use step::{DELIVERY_MARGIN, Effect, Event, Illegal, execution_allowance};
 
-macro_rules! named {
-    ($(#[$doc:meta])* $ty:ident { $( $(#[$vdoc:meta])* $v:ident = $code:literal, $name:literal; )* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $ty { $( $(#[$vdoc])* $v, )* }
-
-        impl $ty {
-            /// Every value.
-            pub const ALL: &'static [$ty] = &[ $( $ty::$v, )* ];
-            /// Stable name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $( $ty::$v => $name, )* }
-            }
-            /// Stable code, on disk.
-            #[must_use]
-            pub fn code(self) -> i16 {
-                match self { $( $ty::$v => $code, )* }
-            }
-            /// The value with this code.
-            #[must_use]
-            pub fn from_code(code: i16) -> Option<Self> {
-                Self::ALL.iter().copied().find(|v| v.code() == code)
-            }
-        }
-
-        impl fmt::Display for $ty {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl FromStr for $ty {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, String> {
-                Self::ALL.iter().copied().find(|v| v.name() == s).ok_or_else(|| {
-                    let known: Vec<&str> = Self::ALL.iter().map(|v| v.name()).collect();
-                    format!("`{s}` is not one of: {}", known.join(", "))
-                })
-            }
-        }
-    };
-}
-
 named! {
     /// What is to be done.
-    Action {
+    Action: i16 {
         /// Close the instance's session and open a new one, at once.
         Reconnect = 1, "reconnect";
         /// The same, after a pause in which the peer can recover (half the verify time, at most 30 s).
@@ -149,7 +105,7 @@ impl Action {
 
 named! {
     /// Where an order is in its life.
-    State {
+    State: i16 {
         /// Stored, not yet sent.
         Pending = 1, "pending";
         /// Sent to the agent, no receipt yet. It may be sent again.
@@ -189,7 +145,7 @@ impl State {
 
 named! {
     /// What the agent says of an order.
-    Stage {
+    Stage: i16 {
         /// On durable record.
         Accepted = 1, "accepted";
         /// Execution began.

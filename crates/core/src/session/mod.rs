@@ -16,14 +16,11 @@ pub mod crowd;
 mod histogram;
 mod severity;
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use crate::cause::Cause;
 use crate::id::{InstanceId, SessionId};
+use crate::named::named;
 use crate::time::Timestamp;
 
 pub use histogram::{BUCKETS, Histogram};
@@ -36,57 +33,9 @@ pub const MAX_CLOSES: usize = 256;
 /// Longest peer or local address, protocol or words of a session, bytes.
 pub const MAX_SESSION_TEXT: usize = 200;
 
-macro_rules! coded {
-    ($(#[$doc:meta])* $ty:ident { $( $(#[$vdoc:meta])* $v:ident = $code:literal, $name:literal; )* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $ty { $( $(#[$vdoc])* $v, )* }
-
-        impl $ty {
-            /// Every value.
-            pub const ALL: &'static [$ty] = &[ $( $ty::$v, )* ];
-
-            /// Stable name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $( $ty::$v => $name, )* }
-            }
-
-            /// Stable code, on the wire and on disk.
-            #[must_use]
-            pub fn code(self) -> u8 {
-                match self { $( $ty::$v => $code, )* }
-            }
-
-            /// The value with this code.
-            #[must_use]
-            pub fn from_code(code: u32) -> Option<Self> {
-                Self::ALL.iter().copied().find(|v| u32::from(v.code()) == code)
-            }
-        }
-
-        impl fmt::Display for $ty {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl FromStr for $ty {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, String> {
-                Self::ALL.iter().copied().find(|v| v.name() == s).ok_or_else(|| {
-                    let known: Vec<&str> = Self::ALL.iter().map(|v| v.name()).collect();
-                    format!("`{s}` is not one of: {}", known.join(", "))
-                })
-            }
-        }
-    };
-}
-
-coded! {
+named! {
     /// Which watcher sees it: the ways to watch a gateway.
-    Source {
+    Source: u8 {
         /// A session of our own.
         Canary = 1, "canary";
         /// In the path.
@@ -98,9 +47,9 @@ coded! {
     }
 }
 
-coded! {
+named! {
     /// Where a session is in its life.
-    SessionState {
+    SessionState: u8 {
         /// The handshake is under way.
         Opening = 1, "opening";
         /// Open.
@@ -112,9 +61,9 @@ coded! {
     }
 }
 
-coded! {
+named! {
     /// Who ended a session.
-    EndedBy {
+    EndedBy: u8 {
         /// Not known: it was gone when we looked.
         Unknown = 0, "unknown";
         /// The peer.
@@ -183,13 +132,13 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// The longest time without data in either direction; unknown counts as none.
+    /// The time since the last data in either direction (the shorter); unknown counts as none.
     #[must_use]
     pub fn silent(&self) -> Duration {
         self.silence().unwrap_or_default()
     }
 
-    /// The longest time without data in either direction, where it is known.
+    /// The time since the last data in either direction (the shorter), where it is known.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {
         let min = |a: Option<Duration>, b: Option<Duration>| match (a, b) {
@@ -287,8 +236,13 @@ impl SessionSummary {
         if let Some(rtt) = session.rtt {
             self.rtt.record(rtt);
         }
-        self.silence.record(session.silent());
-        self.age.record(session.age);
+        if let Some(silence) = session.silence() {
+            self.silence.record(silence);
+        }
+        // One that was there before its watcher, and just found: nothing is known yet.
+        if !(session.age_at_least && session.age.is_zero()) {
+            self.age.record(session.age);
+        }
     }
 
     /// Adds what another one counted.
@@ -375,5 +329,39 @@ mod tests {
         let mut sum = one.clone();
         sum.merge(&one);
         assert_eq!((sum.open, sum.sick), (4, vec![(Cause::HalfOpen, 2)]));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_counted() {
+        let found = SessionView {
+            id: SessionId::new("s").unwrap(),
+            source: Source::Kernel,
+            at: Timestamp(1),
+            instance: None,
+            peer: String::new(),
+            local: String::new(),
+            state: SessionState::Open,
+            age: Duration::ZERO,
+            age_at_least: true,
+            received: Flow::default(),
+            sent: Flow::default(),
+            rtt: None,
+            retransmits: None,
+            beat: None,
+            protocol: String::new(),
+            cause: None,
+            message: String::new(),
+        };
+        let heard = Flow { silent: Some(Duration::from_secs(1)), ..Flow::default() };
+        let rows = [
+            (found.clone(), (0, 0)),
+            (SessionView { age_at_least: false, ..found.clone() }, (0, 1)),
+            (SessionView { age: Duration::from_secs(1), received: heard, ..found }, (1, 1)),
+        ];
+        for (session, counted) in rows {
+            let mut sum = SessionSummary::default();
+            sum.add(&session);
+            assert_eq!((sum.silence.count(), sum.age.count()), counted, "{session:?}");
+        }
     }
 }

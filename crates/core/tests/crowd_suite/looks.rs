@@ -9,8 +9,8 @@ use crate::support::{NOTHING, WELL, World, end, ms, secs, sick};
 #[test]
 fn refusals_count_in_a_row_and_by_what_they_are_about() {
     use Cause::{
-        ConnectionRefused, CredentialsRefused, HandshakeTimedOut, ObserverStalled, RateLimited, RelayLimit,
-        ServerError, WrongPath,
+        ClosedBeforeAnswer, ConnectionRefused, CredentialsRefused, HandshakeTimedOut, ObserverStalled,
+        RateLimited, RelayLimit, ServerError, WrongPath,
     };
     let (idle, busy) = (0, 10);
     // sessions served meanwhile, refusals, what Reachable is then
@@ -27,6 +27,8 @@ fn refusals_count_in_a_row_and_by_what_they_are_about() {
         (idle, &[WrongPath, WrongPath], sick(WrongPath)),
         // Others are served: what only concerns who asks is theirs, what concerns everybody is not.
         (busy, &[WrongPath, WrongPath, CredentialsRefused, RateLimited, RateLimited], before(busy)),
+        (busy, &[HandshakeTimedOut, HandshakeTimedOut, ClosedBeforeAnswer, ClosedBeforeAnswer], before(busy)),
+        (idle, &[HandshakeTimedOut, HandshakeTimedOut], sick(HandshakeTimedOut)),
         (busy, &[ConnectionRefused, ConnectionRefused], sick(ConnectionRefused)),
     ];
     for (open, refusals, want) in rows {

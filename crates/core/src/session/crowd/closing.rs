@@ -11,6 +11,9 @@ use crate::limits::{MAX_MESSAGE, clip};
 use crate::session::{EndedBy, SessionClose};
 use crate::time::Mono;
 
+/// A mass reset happens within so much time.
+const MOMENT: Duration = Duration::from_secs(1);
+
 impl Crowd {
     /// A session ended: what it means, and why it did, where the others tell.
     pub(super) fn closed(
@@ -36,6 +39,10 @@ impl Crowd {
     /// Whether the end belongs to a mass reset.
     fn in_mass(&mut self, now: Mono, close: &SessionClose) -> Option<(Cause, String)> {
         if close.by == EndedBy::Peer && matches!(close.code, Some(1000 | 1001)) {
+            return None;
+        }
+        // What comes and goes within the moment is no crowd that was lost.
+        if close.age < MOMENT {
             return None;
         }
         let ended = self.burst.add(now);

@@ -24,8 +24,8 @@
 //! an idle gateway is not sick. A session that is merely open is not news, but keeps True what was.
 //!
 //! *A refusal is the peer's own* when it is of a kind that a human has to mend or asks to come less often (a wrong path, a
-//! bad token), and others are being served: they prove the path and the way in. A connection that is refused concerns
-//! everybody, whoever tried. Refusals by a limit of the relay are about the relay, and those by a failing of our own host
+//! bad token), or an answer that did not come in time or at all (one slow or crashing handler behind a path), and others
+//! are being served: they prove the path and the way in. A connection that is refused concerns everybody, whoever tried. Refusals by a limit of the relay are about the relay, and those by a failing of our own host
 //! about us: neither counts. Where nobody is served, even one peer's refusals are all there is to know of the instance.
 //!
 //! *After drops a handshake proves nothing*, as each of them began with one; a session has to stay. The same holds in
@@ -42,6 +42,7 @@
 //!
 //! # A mass reset is an event, not a state
 //!
+//! Sessions that were open for longer than a second are counted: what comes and goes all the time is no crowd that was lost.
 //! At least `mass_least` sessions and `mass_percent` of the open ones end within a second, not by us, and not by peers
 //! that leave in good order. Their ends have that cause. For the instance it means that what was known is known no more:
 //! where most were lost, `Reachable` is *Unknown* (`MassReset`) until the next fact, which a second later is a session
@@ -348,7 +349,9 @@ impl Crowd {
 
     fn refusal(&mut self, now: Mono, cause: Cause, message: &str, words: &mut Words) {
         let about_us = matches!(cause, Cause::RelayLimit | Cause::ObserverStalled);
-        let about_peer = cause.handling() == Handling::Human || cause == Cause::RateLimited;
+        // An answer that does not come is one path's, or one account's, as long as others get theirs.
+        let about_peer = cause.handling() == Handling::Human
+            || matches!(cause, Cause::RateLimited | Cause::HandshakeTimedOut | Cause::ClosedBeforeAnswer);
         if about_us || self.quiet() || (about_peer && self.serves(now, true)) {
             return;
         }
