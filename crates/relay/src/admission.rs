@@ -51,6 +51,11 @@ impl Admission {
         }
     }
 
+    /// How many are in their handshake.
+    pub(crate) fn handshakes(&self) -> usize {
+        self.handshakes.load(SeqCst)
+    }
+
     /// A place for a connection that has just been accepted, and one among those in their handshake.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<(Place, HandshakePlace), Full> {
         if !take(&self.connections, self.limits.connections) {

@@ -85,6 +85,24 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether a client can cause any number of these without a session that opens or ends.
+    fn is_cheap(&self) -> bool {
+        match self {
+            Self::RoundTrip { .. } | Self::Beat { .. } | Self::Violated { .. } => true,
+            Self::Refused(refused) => {
+                matches!(refused.by, RefusedBy::Invalid | RefusedBy::Limit | RefusedBy::Client)
+            }
+            Self::Opened(_)
+            | Self::Away { .. }
+            | Self::Closed(_)
+            | Self::Swept(_)
+            | Self::Panicked
+            | Self::ListenerFailed { .. } => false,
+        }
+    }
+}
+
 /// A session that was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
@@ -176,7 +194,8 @@ impl Sink for NoSink {
     fn event(&self, _: Event) {}
 }
 
-/// A sink with a bounded queue behind it. What finds it full is dropped and counted.
+/// A sink with a bounded queue behind it. What finds it full is dropped and counted. What clients can make many of at will
+/// finds it full when half of it is: the other half is for what nobody else tells.
 #[derive(Debug)]
 pub struct Queue {
     to: mpsc::Sender<Event>,
@@ -200,8 +219,29 @@ impl Queue {
 
 impl Sink for Queue {
     fn event(&self, event: Event) {
-        if self.to.try_send(event).is_err() {
+        let crowded = self.to.capacity() < self.to.max_capacity() / 2;
+        if (crowded && event.is_cheap()) || self.to.try_send(event).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cheap_leaves_room_for_what_is_not() {
+        let (queue, _events) = Queue::new(10);
+        let cheap = || {
+            let (id, instance) = (SessionId::new("r-1").unwrap(), None);
+            Event::RoundTrip { id, instance, side: Side::Client, rtt: Duration::ZERO }
+        };
+        (0..100).for_each(|_| queue.event(cheap()));
+        assert_eq!(queue.dropped(), 94);
+        (0..4).for_each(|_| queue.event(Event::Panicked));
+        assert_eq!(queue.dropped(), 94);
+        queue.event(Event::Panicked);
+        assert_eq!(queue.dropped(), 95);
     }
 }

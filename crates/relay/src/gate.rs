@@ -121,9 +121,11 @@ impl Gate {
         }
     }
 
-    /// After a refused attempt: waits for the own turn to try again, or for somebody else's success.
+    /// After a refused attempt: waits for the own turn to try again, for somebody else's success, or for an order that
+    /// changes what is to be done.
     pub(crate) async fn next_try(&self, until: Instant) -> Result<(), Turned> {
         let mut back = self.back.subscribe();
+        let mut mode = self.mode.subscribe();
         let turn = async {
             tokio::select! {
                 _ = back.changed() => {}
@@ -133,7 +135,15 @@ impl Gate {
                 }
             }
         };
-        timeout_at(until, turn).await.map_err(|_| Turned::TooLong)
+        // Whose turn it is sleeps, and must be woken by an order all the same.
+        let ordered = async { drop(mode.wait_for(|mode| *mode != Mode::Open).await) };
+        let either = async {
+            tokio::select! {
+                () = turn => {}
+                () = ordered => {}
+            }
+        };
+        timeout_at(until, either).await.map_err(|_| Turned::TooLong)
     }
 }
 
@@ -176,6 +186,27 @@ mod tests {
         for (on, _) in turns {
             gate.holding(on);
             assert_eq!(gate.mode(), Mode::Refuse);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_order_wakes_those_that_wait_for_their_turn() {
+        let gate = Arc::new(Gate::new(1));
+        *gate.leader.lock().await = Duration::from_secs(3600);
+        for mode in [Mode::Hold, Mode::Refuse] {
+            gate.set(Mode::Open);
+            let waiting = tokio::spawn({
+                let gate = Arc::clone(&gate);
+                async move { gate.next_try(Instant::now() + Duration::from_secs(3600)).await }
+            });
+            while gate.leader.try_lock().is_ok() {
+                tokio::task::yield_now().await;
+            }
+            gate.set(mode);
+            assert_eq!(
+                timeout_at(Instant::now() + Duration::from_secs(20), waiting).await.unwrap().unwrap(),
+                Ok(())
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mooring_core::id::{InstanceId, SessionId};
-use mooring_core::session::{SessionCounts, SessionPage, SessionQuery, SessionView};
+use mooring_core::session::{SessionCounts, SessionPage, SessionQuery, SessionState, SessionView};
 use mooring_wire::frames::CloseReason;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -171,14 +171,17 @@ impl RelayHandle {
         }
     }
 
-    /// Closes all sessions that an instance has now, and waits for their end.
+    /// Closes all sessions that an instance has now, and waits for their end. Clients that are held have no session yet:
+    /// they are left waiting.
     pub async fn close_instance(&self, instance: &InstanceId, order: &CloseOrder) -> Closed {
-        self.close(self.all(|record| record.instance.as_ref() == Some(instance)), order).await
+        let its = |record: &Record| record.instance.as_ref() == Some(instance) && !held(record);
+        self.close(self.all(its), order).await
     }
 
-    /// Closes all sessions there are now, and waits for their end.
+    /// Closes all sessions there are now, and waits for their end. Clients that are held have no session yet: they are
+    /// left waiting.
     pub async fn close_all(&self, order: &CloseOrder) -> Closed {
-        self.close(self.all(|_| true), order).await
+        self.close(self.all(|record| !held(record)), order).await
     }
 
     async fn close(&self, records: Vec<Arc<Record>>, order: &CloseOrder) -> Closed {
@@ -248,8 +251,19 @@ impl RelayHandle {
     /// connection, all bounded. Where the listeners were not handed over, their Unix sockets are removed.
     pub async fn shutdown(&self, order: &CloseOrder) -> Closed {
         let shared = self.shared();
-        shared.stopping.send_replace(true);
         let kept = *self.0.stop.borrow() == Stop::HandedOver;
+        if kept {
+            // Those that were let in here before somebody else did so are served: the other one knows nothing of them.
+            let in_time = sleep(self.config().times.handshake.min(STOP_WAIT));
+            tokio::pin!(in_time);
+            while shared.admission.handshakes() > 0 {
+                tokio::select! {
+                    () = &mut in_time => break,
+                    () = sleep(STOP_POLL) => {}
+                }
+            }
+        }
+        shared.stopping.send_replace(true);
         // Those that still come out of the queue are told to come back.
         shared.gate.set(Mode::Refuse);
         self.stop_accepting(Stop::Closed).await;
@@ -274,6 +288,11 @@ impl RelayHandle {
             }
         }
     }
+}
+
+/// Whether a client waits for the gateway: for longer, maybe, than an order does.
+fn held(record: &Record) -> bool {
+    record.state() == SessionState::Held
 }
 
 fn remove(path: &PathBuf) {

@@ -27,7 +27,7 @@ use crate::task::Task;
 
 /// Connections waiting in the system's queue; the system caps it at its own limit (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
-/// After an accept that failed for want of descriptors or memory.
+/// After an accept that failed for want of descriptors or memory, or for a reason not known here.
 const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// A listening socket.
@@ -198,8 +198,7 @@ pub(crate) async fn run(
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
                 tracing::warn!(listener = listener.name, %error, "cannot accept a connection");
-                let fatal = !matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105));
-                if fatal {
+                if is_fatal(&error) {
                     let message = error.to_string();
                     shared.tell(Event::ListenerFailed { name: listener.name.clone(), message });
                     return;
@@ -222,6 +221,12 @@ async fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
         Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+/// Errors of the listening socket itself: EBADF, EINVAL (it does not listen), ENOTSOCK. All others pass: want of descriptors
+/// or memory, and errors of the network, which accept(2) tells of the new connection. EOPNOTSUPP is one of those on Linux.
+fn is_fatal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(9 | 22 | 88))
 }
 
 /// Errors of a connection that went away in the queue (accept(2)): the listener is fine.
@@ -280,4 +285,16 @@ fn turn_away(shared: &Arc<Shared>, index: u16, stream: Plain, peer: Option<Socke
         Stream::from(stream).linger().await;
         drop(turn);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_sockets_own_errors_end_a_listener() {
+        let fatal: Vec<i32> =
+            (1..134).filter(|code| is_fatal(&io::Error::from_raw_os_error(*code))).collect();
+        assert_eq!(fatal, [9, 22, 88]);
+    }
 }

@@ -166,7 +166,7 @@ impl Record {
     }
 
     pub(crate) fn state(&self) -> SessionState {
-        SessionState::from_code(self.state.load(Relaxed).into()).unwrap_or(SessionState::Opening)
+        SessionState::from_code(self.state.load(Relaxed)).unwrap_or(SessionState::Opening)
     }
 
     pub(crate) fn set_state(&self, state: SessionState) {

@@ -110,7 +110,9 @@ pub(crate) fn list(shared: &Shared, query: &SessionQuery, now: Now) -> SessionPa
         measure(numbers, record, now.mono, shared);
         summary.open += 1;
         summary.age.record(numbers.age);
-        summary.silence.record(numbers.silent());
+        if let Some(silence) = numbers.silence() {
+            summary.silence.record(silence);
+        }
         if let Some(rtt) = numbers.rtt {
             summary.rtt.record(rtt);
         }
@@ -217,6 +219,15 @@ mod tests {
             }
             assert_eq!(seen, all, "{order:?}");
         }
+    }
+
+    #[test]
+    fn a_silence_that_is_not_known_is_not_counted() {
+        let shared = crowd(3);
+        shared.registry.add(|id| Record::new(id, None, Peer::Local, 0, Mono(S))).unwrap();
+        let summary = list(&shared, &SessionQuery { limit: 1, ..SessionQuery::default() }, at(9)).summary;
+        // Nothing has arrived in the first one either.
+        assert_eq!((summary.open, summary.silence.count(), summary.age.count()), (4, 2, 4));
     }
 
     #[test]

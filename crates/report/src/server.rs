@@ -37,6 +37,10 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Calls at once on one HTTP/2 connection.
 const CALLS: u32 = 64;
 
+/// Longest that a call may take until its answer begins, its request's way here included: more than the longest poll. A
+/// stream of orders has begun its answer and lives on.
+const CALL_TIME: Duration = Duration::from_secs(75);
+
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -159,6 +163,7 @@ impl ReportServer {
             let stop = stop.clone();
             let server = Server::builder()
                 .accept_http1(true)
+                .timeout(CALL_TIME)
                 .layer(HttpLayer::new(api.clone(), bearer.clone(), max_body))
                 .max_concurrent_streams(Some(CALLS))
                 .http2_keepalive_interval(Some(Duration::from_secs(30)))

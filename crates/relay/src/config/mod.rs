@@ -178,7 +178,8 @@ pub struct Limits {
     pub head: usize,
     /// Connections at once, of any kind.
     pub connections: usize,
-    /// Connections at once of one source: an IPv4 address, or an IPv6 network of 64 bits.
+    /// Connections at once of one source: an IPv4 address, or an IPv6 network of 64 bits. More are answered with 429;
+    /// under TLS, where that would take a handshake, with nothing.
     pub per_source: Option<usize>,
     /// Connections at once that have not yet sent their first request in full.
     pub handshakes: usize,
@@ -259,7 +260,8 @@ impl Default for Times {
 pub struct Hold {
     /// Longest that one is held before it is answered with 503.
     pub time: Duration,
-    /// Whether a gateway that refuses connections is waited for. Without it that is a 503 at once.
+    /// Whether a gateway that refuses connections is waited for. Without it that is a 503 at once, but for those who were
+    /// held by an order already: they wait on.
     pub when_refused: bool,
 }
 

@@ -19,15 +19,20 @@ const HOP: [&str; 8] = [
 ];
 /// Fields a `Connection` field cannot take away: the message would be another one without them.
 const KEPT: [&str; 4] = ["host", "content-length", "content-type", "authorization"];
-/// Who the client is, as others say it.
-const SAID: [&str; 5] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"];
 
-/// Removes what belongs to this connection, including what `Connection` names.
+/// Whether a field says who the client is, as others say it: `Forwarded` (RFC 7239), every `X-Forwarded-*`, `X-Real-IP`.
+/// Many gateways hand fields to their programs as variables (RFC 3875 §4.1.18), where `_` and `-` are one.
+fn said(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    name.starts_with("x-forwarded-") || matches!(name.as_str(), "forwarded" | "x-real-ip")
+}
+
+/// Removes what belongs to this connection, including what `Connection` names. What proxies say of the client is not for
+/// `Connection` to take away: the client may have written that, and its address would be the proxy's.
 fn end_hop(headers: &mut Headers) {
     let named: Vec<String> = headers
         .list("connection")
-        .filter(|name| !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
+        .filter(|name| !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name)) && !said(name))
         .map(str::to_ascii_lowercase)
         .collect();
     headers.0.retain(|h| !HOP.iter().any(|hop| h.is(hop)) && !named.iter().any(|name| h.is(name)));
@@ -51,7 +56,7 @@ pub(crate) struct From<'a> {
 /// Says who the client is. From a source that is not trusted nothing is believed, even where nothing is told.
 fn tell(headers: &mut Headers, from: &From<'_>) {
     if !from.trusted {
-        SAID.iter().for_each(|name| headers.remove(name));
+        headers.0.retain(|h| !said(&h.name));
     }
     if !from.tell {
         return;
@@ -84,6 +89,10 @@ pub(crate) fn request(mut request: Request, body: Body, from: &From<'_>) -> Requ
     end_hop(&mut request.headers);
     tell(&mut request.headers, from);
     settle_length(&mut request.headers, body);
+    if !request.headers.has("host") {
+        // HTTP/1.0 knows none, and what goes on is 1.1 (RFC 9112 §3.2).
+        request.headers.push("Host", "");
+    }
     request.headers.push("Connection", "keep-alive");
     request
 }
@@ -104,6 +113,8 @@ fn settle_length(headers: &mut Headers, body: Body) {
 /// A 101 as the client gets it.
 pub(crate) fn switching(mut answer: Answer) -> Answer {
     end_hop(&mut answer.headers);
+    // No body follows (RFC 9110 §8.6).
+    answer.headers.remove("content-length");
     answer.headers.push("Connection", "Upgrade");
     answer.headers.push("Upgrade", "websocket");
     answer
@@ -112,6 +123,7 @@ pub(crate) fn switching(mut answer: Answer) -> Answer {
 /// A provisional answer (1xx) as the client gets it.
 pub(crate) fn provisional(mut answer: Answer) -> Answer {
     end_hop(&mut answer.headers);
+    answer.headers.remove("content-length");
     answer
 }
 
@@ -120,6 +132,9 @@ pub(crate) fn answer(mut answer: Answer, body: Body, keep: bool) -> Answer {
     let upgrade =
         (answer.status == 426).then(|| answer.headers.all("upgrade").next().map(<[u8]>::to_vec)).flatten();
     end_hop(&mut answer.headers);
+    if answer.status == 204 {
+        answer.headers.remove("content-length");
+    }
     settle_length(&mut answer.headers, body);
     match upgrade {
         // What the client must upgrade to is the point of a 426.
@@ -172,14 +187,35 @@ mod tests {
             ("X-Forwarded-For", "203.0.113.9"),
             ("X-Forwarded-Proto", "http"),
             ("Forwarded", "for=x"),
+            ("X_Real_IP", "203.0.113.9"),
+            ("X-Forwarded-Port", "1"),
+            ("Connection", "Upgrade, X-Forwarded-For"),
         ];
         let got = upgrade_request(request_of(&said), &from(false));
         assert_eq!(got.headers.only("x-forwarded-for"), Some("192.0.2.1"));
         assert_eq!(got.headers.only("x-forwarded-proto"), Some("https"));
-        assert!(!got.headers.has("forwarded"));
+        assert!(["forwarded", "x_real_ip", "x-forwarded-port"].iter().all(|name| !got.headers.has(name)));
         let got = upgrade_request(request_of(&said), &from(true));
         assert_eq!(got.headers.only("x-forwarded-for"), Some("203.0.113.9, 192.0.2.1"));
         assert_eq!(got.headers.only("x-forwarded-proto"), Some("http"));
         assert_eq!(got.headers.only("connection"), Some("Upgrade"));
+    }
+
+    #[test]
+    fn what_has_no_body_tells_no_length() {
+        let of = |status| {
+            let mut headers = Headers::default();
+            headers.push("Content-Length", "0");
+            Answer { status, reason: String::new(), one_one: true, headers }
+        };
+        let got = [switching(of(101)), provisional(of(103)), answer(of(204), Body::None, true)];
+        assert!(got.iter().all(|answer| !answer.headers.has("content-length")), "{got:?}");
+        assert!(answer(of(200), Body::None, true).headers.has("content-length"));
+    }
+
+    #[test]
+    fn every_request_goes_on_with_a_host() {
+        let got = request(request_of(&[]), Body::None, &from(false));
+        assert_eq!(got.headers.only("host"), Some(""));
     }
 }

@@ -168,6 +168,10 @@ impl Request {
         if hosts > 1 || (hosts == 0 && self.one_one) {
             return Err(Malformed::Host);
         }
+        if self.method == "CONNECT" {
+            // It asks for a tunnel to the target (RFC 9110 §9.3.6), which is not offered.
+            return Err(Malformed::Target);
+        }
         if self.target.starts_with('/') || (self.target == "*" && self.method == "OPTIONS") {
             return Ok(());
         }
@@ -240,7 +244,7 @@ mod tests {
     #[test]
     fn strictness() {
         use Malformed as M;
-        let rows: [(&[u8], Result<&str, Malformed>); 16] = [
+        let rows: [(&[u8], Result<&str, Malformed>); 17] = [
             (b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n", Ok("/a?b")),
             (b"GET / HTTP/1.0\r\n\r\n", Ok("/")),
             (b"GET http://y:1/p?q HTTP/1.1\r\nHost: x\r\n\r\n", Ok("/p?q")),
@@ -248,6 +252,7 @@ mod tests {
             (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", Ok("*")),
             (b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", Err(M::Target)),
             (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", Err(M::Target)),
+            (b"CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n", Err(M::Target)),
             (b"GET http://u@y/ HTTP/1.1\r\nHost: x\r\n\r\n", Err(M::Target)),
             (b"GET / HTTP/1.1\r\n\r\n", Err(M::Host)),
             (b"GET / HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n", Err(M::Host)),

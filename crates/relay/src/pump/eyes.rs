@@ -126,7 +126,8 @@ impl Eyes<'_> {
 
     fn beat(&mut self, sender: Side, now: Mono, beat: Beat) {
         match beat {
-            Beat::EngineOpen { interval: Some(interval), timeout } => {
+            // Only the server opens; a client that says so would set the measure for its own silence.
+            Beat::EngineOpen { interval: Some(interval), timeout } if sender == Side::Gateway => {
                 let allowed = interval.get() + timeout.map_or(interval.get(), |t| t.get());
                 self.promise(sender, now, interval.get(), allowed);
             }

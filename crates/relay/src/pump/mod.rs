@@ -240,11 +240,14 @@ impl Pump {
             .wrapping_add(self.entry.record.id)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         payload[7..].copy_from_slice(&number.to_be_bytes());
-        to.extra().ping = Some(ping(&payload, mask));
+        // One that could not be put yet is replaced: it is answered once.
+        let unsent = to.extra().ping.replace(ping(&payload, mask)).is_some();
         let key = PayloadKey::of(&payload);
         let extra = from.extra();
         extra.own_key = Some(key);
-        extra.own_pings = extra.own_pings.saturating_add(1);
+        if !unsent {
+            extra.own_pings = extra.own_pings.saturating_add(1);
+        }
         let now = self.entry.shared.clock.now();
         Eyes { record: &self.entry.record, shared: &self.entry.shared, rare: &mut self.rare }
             .ping(side, now, key);
@@ -286,7 +289,7 @@ impl Pump {
     fn all_told(&self) -> bool {
         // The first to answer may be gone before the other one has: who was told gets its time all the same.
         let settled = |to: &Way, from: &Way| {
-            let answered = from.scanner.closed() || from.eof || from.blind;
+            let answered = from.scanner.closed() || from.eof || from.over || from.blind;
             if to.told { to.pending.is_none() && answered } else { to.mute() }
         };
         settled(&self.up, &self.down) && settled(&self.down, &self.up)

@@ -122,7 +122,8 @@ impl Way {
         match held {
             Some(extra) => {
                 extra.held.extend_from_slice(part);
-                if self.blind || self.scanner.at_boundary() {
+                // A frame that breaks a rule is no answer to a ping, and its length is its sender's to choose.
+                if self.blind || broken || self.scanner.at_boundary() {
                     let whole = std::mem::take(&mut extra.held);
                     if own {
                         extra.own_pings = extra.own_pings.saturating_sub(1);

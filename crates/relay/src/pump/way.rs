@@ -272,12 +272,12 @@ impl Way {
         Turn::Over
     }
 
-    /// Gives up on the receiver: whatever was for it is dropped, and nothing more is read for it.
+    /// Gives up on the receiver: whatever was for it is dropped, and nothing more is read for it. The sender has not ended
+    /// by that: it is let go gently.
     pub(super) fn abandon(&mut self, flow: &Flow) {
         self.pending = None;
         self.unflushed = false;
         flow.waiting.store(0, Relaxed);
-        self.eof = true;
         self.over = true;
     }
 

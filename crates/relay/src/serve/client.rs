@@ -54,6 +54,18 @@ impl Client {
         }
     }
 
+    /// Waits until the client goes. What it sends meanwhile is kept, up to so many bytes; more is not read.
+    pub(super) async fn gone(&mut self, most: usize) {
+        while self.buf.len() < most {
+            self.buf.reserve(1024);
+            match self.stream.read_buf(&mut self.buf).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
     /// What the gateway is told of it.
     pub(super) fn from<'a>(&self, shared: &Shared, host: &'a str) -> From<'a> {
         From {

@@ -47,6 +47,18 @@ pub(crate) struct Accepted {
 pub(crate) async fn serve(shared: Arc<Shared>, accepted: Accepted) -> Option<Box<Opening>> {
     let until = Instant::now() + shared.config.times.handshake;
     let Accepted { stream, peer, local, listener, mut place, handshake } = accepted;
+    // Behind TLS the source is counted before its handshake: that is what costs most. Whose the connection is must be
+    // known for that, and it is not where a PROXY header is still to come.
+    let listening = shared.config.listeners.get(usize::from(listener));
+    let early = peer
+        .filter(|peer| listening.is_some_and(|l| l.tls.is_some() && !l.proxy) && !is_trusted(&shared, *peer));
+    if let Some(address) = early
+        && let Err(full) = place.belongs_to(address.ip())
+    {
+        Refusing::new(&shared, peer).limit(None, full.why());
+        Stream::from(stream).linger().await;
+        return None;
+    }
     let mut client = match prepare(&shared, stream, (peer, local), listener, until).await {
         Ok(client) => client,
         // A port scanner, a health check or a client that speaks something else: nobody to be answered.
@@ -59,6 +71,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, accepted: Accepted) -> Option<Box
         }
     };
     if !client.trusted
+        && early.is_none()
         && let Some(address) = client.peer
         && let Err(full) = place.belongs_to(address.ip())
     {
@@ -129,8 +142,13 @@ async fn prepare(
         }
         None => stream.into(),
     };
-    let trusted = peer.is_some_and(|peer| config.trusted.iter().any(|net| net.contains(peer.ip())));
+    let trusted = peer.is_some_and(|peer| is_trusted(shared, peer));
     Ok(Client { stream, buf: Vec::new(), peer, local, listener, tls: tls.is_some(), trusted })
+}
+
+/// Whether what this source says of others is believed.
+fn is_trusted(shared: &Shared, peer: SocketAddr) -> bool {
+    shared.config.trusted.iter().any(|net| net.contains(peer.ip()))
 }
 
 /// Reads exactly the header and no byte of what follows, which may be TLS.

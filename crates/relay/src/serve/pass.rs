@@ -6,8 +6,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
-use mooring_core::cause::Cause;
 use mooring_core::classify::IoFault;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
@@ -17,7 +17,6 @@ use super::copy::{Copy, Torn, Written, write_all};
 use super::refuse::Refusing;
 use super::upgrade::{Failed, reach, read_answer};
 use crate::config::Times;
-use crate::event::RefusedBy;
 use crate::gate::Mode;
 use crate::http::answer::Own;
 use crate::http::body::Body;
@@ -118,10 +117,16 @@ async fn exchange(
 /// Opens a connection to the gateway for a client that may leave meanwhile.
 async fn open(
     shared: &Shared,
-    client: &Client,
+    client: &mut Client,
     (peer, local): (Option<SocketAddr>, Option<SocketAddr>),
 ) -> Result<Upstream, Wrong> {
-    match reach(shared, peer, local, None).await {
+    let reached = tokio::select! {
+        biased;
+        reached = reach(shared, peer, local, None) => reached,
+        // Who is gone keeps no place among those held.
+        () = client.gone(AHEAD) => return Err(Wrong::Late),
+    };
+    match reached {
         Ok(stream) => Ok(Upstream { stream, buf: Vec::new(), used: false }),
         Err(failed) => Err(Wrong::Answer(Failed::tell(failed, &Refusing::new(shared, client.peer), shared))),
     }
@@ -199,8 +204,14 @@ impl Sending<'_> {
             };
             let reusable = answer.one_one && !answer.headers.lists("connection", "close");
             let keep = self.keep && !*self.shared.stopping.borrow();
-            let passing =
-                Answering { times: &times, method: self.method, one_one: self.one_one, keep, start: None };
+            let passing = Answering {
+                times: &times,
+                method: self.method,
+                one_one: self.one_one,
+                keep,
+                pause: None,
+                start: None,
+            };
             passing.run(answer, &mut up_r, up_buf, &mut client_w).await.map(|how| (how, reusable))
         };
         let (mut send, mut receive) = (Box::pin(send), Box::pin(receive));
@@ -222,12 +233,8 @@ impl Sending<'_> {
                 },
             }
         };
-        if let Err(Wrong::Answer(own)) = &outcome
-            && own.status >= 500
-        {
-            let cause = if own.status == 504 { Cause::HandshakeTimedOut } else { Cause::WrongProtocol };
-            Refusing::new(self.shared, peer).tell(RefusedBy::Gateway, Some(own.status), cause, own.why);
-        }
+        // What goes wrong here is told to the client only: no session was wanted, and a slow path of an HTTP API says
+        // nothing of sessions.
         let (kept, reusable) = outcome?;
         drop((send, receive));
         up.used = true;
@@ -244,6 +251,8 @@ pub(super) struct Answering<'a> {
     /// The client speaks HTTP/1.1.
     pub(super) one_one: bool,
     pub(super) keep: bool,
+    /// Longest pause of the gateway inside the body.
+    pub(super) pause: Option<Duration>,
     /// Takes the first bytes of the body, as evidence.
     pub(super) start: Option<&'a mut Vec<u8>>,
 }
@@ -273,7 +282,7 @@ impl Answering<'_> {
         forward::answer(answer, shown, keep).write(&mut head);
         let stall = self.times.body;
         write_all(to, &head, stall).await.map_err(|_| Wrong::Late)?;
-        let copy = Copy { from, buf, to, written, pause: None, stall, start: self.start };
+        let copy = Copy { from, buf, to, written, pause: self.pause, stall, start: self.start };
         copy.run(body).await.map_err(|_| Wrong::Late)?;
         Ok(keep)
     }

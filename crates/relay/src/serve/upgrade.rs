@@ -103,6 +103,8 @@ pub(super) async fn upgrade(
         }
     };
     if answered.answer.status != 101 {
+        // No session comes of it, and the answer may be endless: no order may wait for it.
+        drop(entry);
         pass_refusal(shared, client, answered, &asked, begun, &refusing).await;
         return None;
     }
@@ -200,7 +202,8 @@ pub(super) async fn reach(
                 record.inspect(|record| record.set_state(SessionState::Opening));
                 return Ok(Gentle::new(stream));
             }
-            Err(unreached) if unreached.refused && hold.when_refused => {
+            // Who was held by an order goes on waiting: a process that was started does not listen at once.
+            Err(unreached) if unreached.refused && (hold.when_refused || held.is_some()) => {
                 if held.is_none() {
                     held = Some(shared.gate.hold().map_err(Failed::Turned)?);
                 }
@@ -277,6 +280,7 @@ async fn pass_refusal(
         method: "GET",
         one_one: true,
         keep: false,
+        pause: Some(shared.config.times.body),
         start: Some(&mut start),
     };
     let passed = passing.run(answer, &mut stream, &mut rest, &mut client.stream).await;

@@ -187,3 +187,28 @@ async fn the_relay_shuts_down() {
     assert_eq!(running.relay.numbers().connections, 0);
     assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
 }
+
+#[tokio::test]
+async fn orders_do_not_wait_for_a_refusal_without_an_end() {
+    let gateway = gateway(|mut tcp| async move {
+        read_head(&mut tcp).await;
+        tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n")
+            .await
+            .unwrap();
+        let _ = tcp.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let mut config = config(gateway);
+    config.times.body = Duration::from_secs(3);
+    let mut running = start(config);
+    let mut client = TcpStream::connect(running.address).await.unwrap();
+    client.write_all(upgrade_request("").as_bytes()).await.unwrap();
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 200 "));
+    assert!(running.sessions().is_empty(), "no session comes of it");
+    assert_eq!(soon(running.relay.close_all(&restart(Duration::ZERO))).await.total(), 0);
+    // Nor does it keep its place for ever.
+    soon(client.read_to_end(&mut Vec::new())).await.unwrap();
+    drop(client);
+    running.event(|e| matches!(e, Event::Refused(_)).then_some(())).await;
+    until("its place is free", || running.relay.numbers().connections == 0).await;
+}

@@ -144,3 +144,30 @@ async fn a_gateway_that_dies_is_told_apart_from_a_client_that_leaves() {
     assert_eq!(running.relay.counts().closed, 2);
     until("nothing is left", || running.relay.numbers().connections == 0).await;
 }
+
+#[tokio::test]
+async fn a_client_that_is_torn_away_does_not_tear_the_gateway() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let gateway = gateway(move |mut tcp| {
+        let tell = tell.clone();
+        async move {
+            read_head(&mut tcp).await;
+            tcp.write_all(&[switching("").as_bytes(), b"\x81\x02hi"].concat()).await.unwrap();
+            let end = tcp.read(&mut [0; 100]).await;
+            // The last words of a gateway that has seen the end: nobody resets it for them.
+            let goodbye = tcp.write_all(b"\x88\x02\x03\xe9").await;
+            let more = tcp.write_all(b"\x81\x02ho").await;
+            let _ = tell.send((end.ok(), goodbye.is_ok(), more.is_ok()));
+        }
+    })
+    .await;
+    let mut running = start(config(gateway));
+    let client = raw_session(&running).await;
+    // What it has not read makes its leaving a reset.
+    assert_eq!(soon(client.peek(&mut [0; 4])).await.unwrap(), 4);
+    drop(client);
+    assert_eq!(soon(told.recv()).await, Some((Some(0), true, true)));
+    let close = running.event(|e| if let Event::Closed(c) = e { Some(c) } else { None }).await;
+    assert_eq!((close.by, close.code), (EndedBy::Peer, None), "{close:?}");
+    until("nothing is left", || running.relay.numbers().connections == 0).await;
+}

@@ -99,3 +99,38 @@ async fn a_drain_can_turn_away() {
     running.relay.resume();
     let _client = connect(running.address).await;
 }
+
+#[tokio::test]
+async fn orders_leave_those_that_are_held_alone() {
+    let running = start(config(echo().await));
+    running.relay.hold(true);
+    let relay = running.address;
+    let held = tokio::spawn(async move { connect(relay).await });
+    until("it is held", || running.sessions().iter().any(|s| s.state == SessionState::Held)).await;
+    let closed = soon(running.relay.close_all(&CloseOrder::default())).await;
+    assert_eq!(closed.total(), 0);
+    running.relay.hold(false);
+    let mut client = soon(held).await.unwrap();
+    client.send(Message::text("x")).await.unwrap();
+    assert_eq!(text(&mut client).await, "x");
+}
+
+#[tokio::test]
+async fn who_was_held_waits_until_the_new_process_listens() {
+    let address = TcpListener::bind(any_port()).await.unwrap().local_addr().unwrap();
+    let mut config = config(address);
+    config.hold.when_refused = false;
+    let mut running = start(config);
+    running.relay.hold(true);
+    let relay = running.address;
+    let held = tokio::spawn(async move { connect(relay).await });
+    until("it is held", || running.relay.numbers().held == 1).await;
+    running.relay.hold(false);
+    // It tries, and nobody listens yet.
+    running.event(|e| matches!(e, Event::Away { .. }).then_some(())).await;
+    tokio::spawn(echo_on(TcpListener::bind(address).await.unwrap()));
+    let mut client = soon(held).await.unwrap();
+    client.send(Message::text("x")).await.unwrap();
+    assert_eq!(text(&mut client).await, "x");
+    assert_eq!(running.relay.numbers().refused, 0);
+}

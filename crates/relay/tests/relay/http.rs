@@ -187,6 +187,30 @@ async fn answers_that_end_with_the_connection_or_before() {
         assert!(seen.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {seen}");
         assert!(seen.contains("mooring relay: "), "{seen}");
     }
+    assert_eq!(running.relay.numbers().refused, 0, "no session was wanted");
+}
+
+#[tokio::test]
+async fn who_leaves_while_it_is_held_gives_its_place_back() {
+    let (gateway, connections) = web().await;
+    let running = start(config(gateway));
+    running.relay.hold(true);
+    let mut client = TcpStream::connect(running.address).await.unwrap();
+    client.write_all(get("/length").as_bytes()).await.unwrap();
+    until("it is held", || running.relay.numbers().held == 1).await;
+    drop(client);
+    until("its place is free", || running.relay.numbers().held == 0).await;
+    // What comes early is kept for its turn.
+    let mut client = TcpStream::connect(running.address).await.unwrap();
+    client.write_all(get("/length").as_bytes()).await.unwrap();
+    until("it is held", || running.relay.numbers().held == 1).await;
+    client.write_all(get("/nowhere").as_bytes()).await.unwrap();
+    running.relay.hold(false);
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 200 "));
+    let mut hello = [0; 5];
+    soon(client.read_exact(&mut hello)).await.unwrap();
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 404 "));
+    assert_eq!(connections.load(SeqCst), 1);
 }
 
 #[tokio::test]

@@ -189,3 +189,57 @@ async fn promised_heartbeats_are_held_to() {
     let message = running.sessions()[0].message.clone();
     assert!(message.starts_with("the gateway promised a heartbeat every 100ms"), "{message}");
 }
+
+#[tokio::test]
+async fn a_pong_without_end_is_not_gathered() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let gateway = gateway(move |mut tcp| {
+        let tell = tell.clone();
+        async move {
+            read_head(&mut tcp).await;
+            tcp.write_all(switching("").as_bytes()).await.unwrap();
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = tcp.read(&mut buffer).await {
+                let _ = tell.send(n);
+            }
+        }
+    })
+    .await;
+    let mut config = config(gateway);
+    config.keepalive.client = Some(Duration::from_millis(50));
+    let running = start(config);
+    let mut client = TcpStream::connect(running.address).await.unwrap();
+    client.write_all(upgrade_request("").as_bytes()).await.unwrap();
+    read_head(&mut client).await;
+    let mut ping = [0; 17];
+    soon(client.read_exact(&mut ping)).await.unwrap();
+    // A pong of 1 MiB, of which a part comes: it breaks a rule, and is passed on as everything that does.
+    let head = [b"\x8a\xff".as_slice(), &(1u64 << 20).to_be_bytes(), &[0; 4]].concat();
+    let part = [head, vec![0; 100_000]].concat();
+    client.write_all(&part[..1]).await.unwrap();
+    client.write_all(&part[1..]).await.unwrap();
+    let mut came = 0;
+    while came < part.len() {
+        came += soon(told.recv()).await.unwrap();
+    }
+    assert_eq!(came, part.len());
+    assert_eq!(running.relay.numbers().violations, 1);
+}
+
+#[tokio::test]
+async fn only_a_gateway_promises_heartbeats() {
+    let gateway = gateway(|tcp| async move {
+        let mut ws = accept_async(tcp).await.unwrap();
+        while let Some(Ok(_)) = ws.next().await {}
+    })
+    .await;
+    let mut running = start(config(gateway));
+    let mut client = connect(running.address).await;
+    let open = r#"0{"sid":"x","upgrades":[],"pingInterval":100,"pingTimeout":50,"maxPayload":1000000}"#;
+    client.send(Message::text(open)).await.unwrap();
+    client.send(Message::Ping("p".into())).await.unwrap();
+    // The answer comes after the relay has seen the open packet.
+    assert!(matches!(soon(client.next()).await, Some(Ok(Message::Pong(_)))));
+    running.event(|e| matches!(e, Event::Swept(_)).then_some(())).await;
+    assert_eq!(running.sessions()[0].beat, None);
+}

@@ -198,3 +198,22 @@ async fn several_listeners_and_ports_that_are_taken() {
     assert!(error.to_string().contains(&addresses[0].to_string()), "{error}");
     assert!(error.to_string().contains("reuse_port"), "{error}");
 }
+
+#[tokio::test]
+async fn a_source_is_counted_before_its_tls_handshake() {
+    let (server, client) = certificate();
+    let mut config = config(echo().await);
+    config.listeners[0].tls = Some(server);
+    config.limits.per_source = Some(1);
+    let mut running = start(config);
+    let silent = TcpStream::connect(running.address).await.unwrap();
+    until("it is in", || running.relay.numbers().connections == 1).await;
+    assert_eq!(talk(running.address, b"").await, "");
+    let refused = running.event(|e| if let Event::Refused(r) = e { Some(r) } else { None }).await;
+    assert_eq!((refused.by, refused.status), (mooring_relay::RefusedBy::Limit, None));
+    drop(silent);
+    until("its place is free", || running.relay.numbers().connections == 0).await;
+    let tcp = TcpStream::connect(running.address).await.unwrap();
+    let tls = TlsConnector::from(client).connect(name(), tcp).await.unwrap();
+    let _session = client_async("wss://gateway.example/", tls).await.unwrap();
+}

@@ -39,6 +39,9 @@ fn bot(served: &Served, address: &str, behaviour: &str) -> Child {
         .args(["acct-1", behaviour])
         .env("MOORING_REPORT", address)
         .stdin(Stdio::piped())
+        // Node makes pipes it is given non-blocking, for everybody who has them: never ours.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .expect("node starts")
@@ -170,8 +173,8 @@ async fn nodes_own_fetch_is_no_browser() {
          .then(async (r) => {{ if (r.status !== 200) throw new Error(await r.text()) }})",
         served.port
     );
-    let done = Command::new("node").args(["-e", &script]).status().await.unwrap();
-    assert!(done.success());
+    let done = Command::new("node").args(["-e", &script]).output().await.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(matches!(served.next().await.event, Event::Open { .. }));
 }
 
