@@ -29,6 +29,14 @@ pub(crate) fn instant(at: Mono) -> Instant {
     Instant::now() + at.since(to_mono(SystemClock::monotonic()))
 }
 
+/// Waits until then; for ever, where there is nothing to wait for.
+pub(crate) async fn until(at: Option<Mono>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(instant(at)).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn to_mono(since_start: Duration) -> Mono {
     Mono(u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX))
 }

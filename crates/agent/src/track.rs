@@ -18,10 +18,9 @@ use mooring_core::time::{Mono, Now};
 use mooring_core::tracker::{Effects, Event, Tracker, TrackerConfig};
 use mooring_runtime::telemetry::trace_context::traceparent;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{instant, now};
+use crate::clock::{now, until};
 use crate::config::WatchConfig;
 use crate::metrics::Metrics;
 use crate::outbox::Outgoing;
@@ -349,13 +348,5 @@ async fn next(wire: &mut Wire) -> Turn {
         Wire::Idle => std::future::pending().await,
         Wire::Dialling(dial) => Turn::Sight(dial.await),
         Wire::Open(live) => Turn::Seen(live.observations.recv().await),
-    }
-}
-
-async fn until(at: Option<Mono>) {
-    let at: Option<Instant> = at.map(instant);
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -11,18 +11,18 @@ use mooring_runtime::lifecycle::{Kind, Stage};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Changed, GatewayConfig, InstanceConfig, WatchConfig};
+use crate::config::{Changed, GatewayConfig, InstanceConfig, SourceDiff, WatchConfig};
 use crate::executor::{
     How, ReconnectRequest, Sighting, SuperviseConfig, Supervised, SupervisedHandle, Surroundings,
 };
 use crate::inbox::GatewayHands;
 use crate::outbox::Outgoing;
+use crate::sessions::Sources;
 use crate::sessions::tap::{Disturbance, Hookup};
-use crate::sessions::{SessionSource, Sources};
 use crate::track::{Around, MAILBOX, Note, Watch};
 
 use super::shared::Shared;
-use super::sources;
+use super::sources::Watching;
 
 /// Sightings and requests that wait.
 const QUEUE: usize = 64;
@@ -56,9 +56,9 @@ pub(super) struct Gateway {
     /// Instances that it made known itself.
     registered: Vec<InstanceConfig>,
     process: Option<Process>,
+    /// Who watches its real sessions, and what they say when they are asked.
+    watching: Watching,
     sources: Arc<Sources>,
-    /// Ends the sources that are in use.
-    sources_end: CancellationToken,
     disturbances: broadcast::Sender<Disturbance>,
     sightings: mpsc::Sender<Sighting>,
     reconnects: mpsc::Sender<ReconnectRequest>,
@@ -104,8 +104,8 @@ impl Gateway {
             mailboxes,
             registered: Vec::new(),
             process: None,
+            watching: Watching::default(),
             sources: Arc::default(),
-            sources_end: CancellationToken::new(),
             disturbances,
             sightings,
             reconnects,
@@ -115,7 +115,7 @@ impl Gateway {
             gateway.add(&instance)?;
         }
         gateway.set_process();
-        gateway.begin_sources().await?;
+        gateway.change_sources(SourceDiff::ALL).await?;
         Ok(gateway)
     }
 
@@ -139,51 +139,53 @@ impl Gateway {
             metrics: self.shared.metrics.clone(),
             disturbances: self.disturbances.clone(),
             lag: self.shared.lag.clone(),
+            counted_by: [Source::Relay, Source::Report, Source::Kernel]
+                .into_iter()
+                .find(|way| self.config.watched_by(*way))
+                .unwrap_or(Source::Kernel),
         }
     }
 
     /// Begins to watch real sessions, as configured, and lets go of what watched them before.
-    async fn begin_sources(&mut self) -> Result<(), String> {
-        std::mem::take(&mut self.sources_end).cancel();
-        let at = |what: &str, why: String| format!("gateway `{}`: {what}: {why}", self.config.id);
-        let mut sources: Vec<Arc<dyn SessionSource>> = Vec::new();
-        if self.config.watched_by(Source::Relay) {
-            let relay = sources::relay(&self.shared, &self.config, self.hookup(), &self.sources_end).await;
-            sources.push(relay.map_err(|why| at("relay", why))?);
-        }
-        if self.config.watched_by(Source::Kernel) {
-            let process = self.process.as_ref().map(|p| p.handle.status());
-            let kernel =
-                sources::kernel(&self.shared, &self.config, process, self.hookup(), &self.sources_end);
-            sources.push(kernel.map_err(|why| at("kernel", why))?);
-        }
-        match (&self.shared.reporting, self.config.watched_by(Source::Report)) {
-            (Some(reporting), true) => sources.push(reporting.enter(&self.config, self.hookup())),
-            (Some(reporting), false) => reporting.leave(&self.config.id),
-            (None, true) => {
-                return Err(at("report", "the report API is not open; restart the agent".to_owned()));
-            }
-            (None, false) => {}
-        }
-        self.sources = Arc::new(Sources::new(sources));
+    async fn change_sources(&mut self, which: SourceDiff) -> Result<(), String> {
+        let process = self.process.as_ref().map(|p| p.handle.status());
+        let hookup = self.hookup();
+        self.watching.change(which, &self.shared, &self.config, process.as_ref(), &hookup).await?;
+        self.sources = self.watching.sources();
         self.shared.directory.put(self.config.id.clone(), Arc::clone(&self.sources));
         Ok(())
     }
 
-    /// Applies what a reload changed of it.
+    /// Applies what a reload changed of it; all of it or, where that cannot be done, nothing.
     pub(super) async fn change(&mut self, config: GatewayConfig, changed: &Changed) -> Result<(), String> {
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
+        // Whose connections the kernel is to show may depend on who runs the process; one that is no longer run is let go
+        // of last.
+        let runs = supervised(&self.config).is_some();
+        if changed.process && runs {
+            self.change_process().await;
+        }
+        if let Err(why) = self.change_sources(changed.sources).await {
+            self.config = before;
+            return Err(why);
+        }
+        if changed.process && !runs {
+            self.change_process().await;
+        }
         if changed.declaration {
             let incarnation = self.process.as_ref().and_then(|p| p.handle.status().borrow().incarnation);
             self.shared.outgoing.declare_gateway(declaration(&self.config, incarnation));
         }
-        for id in &changed.instances.removed {
+        let instances = &changed.instances;
+        // One that made itself known and is in the file now is as the file says.
+        self.registered.retain(|i| !instances.added.contains(&i.id) && !instances.removed.contains(&i.id));
+        for id in &instances.removed {
             self.drop_instance(id);
         }
         for instance in self.config.instances() {
-            if changed.instances.added.contains(&instance.id) {
+            if instances.added.contains(&instance.id) {
                 self.add(&instance)?;
-            } else if changed.instances.changed.contains(&instance.id)
+            } else if instances.changed.contains(&instance.id)
                 && let Some(known) = self.instances.get(&instance.id)
             {
                 let note = Note::Reconfigure(Box::new(self.config.watch(&instance)));
@@ -192,16 +194,14 @@ impl Gateway {
                 }
             }
         }
-        if changed.sources {
-            self.begin_sources().await?;
-        }
-        if changed.process {
-            match (supervised(&self.config), &self.process) {
-                (Some(config), Some(process)) => process.handle.configure(config.clone()).await,
-                _ => self.set_process(),
-            }
-        }
         Ok(())
+    }
+
+    async fn change_process(&mut self) {
+        match (supervised(&self.config), &self.process) {
+            (Some(config), Some(process)) => process.handle.configure(config.clone()).await,
+            _ => self.set_process(),
+        }
     }
 
     /// Lets it go: watches end, a supervised process is stopped.
@@ -213,7 +213,7 @@ impl Gateway {
         if let Some(process) = self.process.take() {
             process.remove.cancel();
         }
-        self.sources_end.cancel();
+        self.watching.end();
         if let Some(reporting) = &self.shared.reporting {
             reporting.leave(&self.config.id);
         }
@@ -242,6 +242,9 @@ impl Gateway {
 
     fn add(&mut self, instance: &InstanceConfig) -> Result<(), String> {
         let id = instance.id.clone();
+        if let Some(known) = self.instances.remove(&id) {
+            known.remove.cancel();
+        }
         let Some(handle) = self.shared.outgoing.declare_instance(self.handle, id.clone()) else {
             return Err(format!("gateway {} is gone", self.config.id));
         };

@@ -1,9 +1,11 @@
 //! Begins the watchers of a gateway's real sessions: the relay and the kernel's view. (Reports come in elsewhere, for all
 //! gateways at once.)
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mooring_core::observation::Observation;
 use mooring_core::session::Source;
 use mooring_relay::{CloseOrder, Queue, Relay, RelayHandle, handover};
 use mooring_runtime::lifecycle::{Kind, Stage, Tokens, error_chain};
@@ -13,19 +15,95 @@ use tokio_util::sync::CancellationToken;
 
 use super::heritage::Heritage;
 use super::shared::Shared;
-use crate::config::{GatewayConfig, RelaySection};
-use crate::executor::ProcessStatus;
-use crate::sessions::SessionSource;
+use crate::config::{GatewayConfig, RelaySection, SourceDiff};
+use crate::executor::{ProcessStatus, tell};
 use crate::sessions::kernel::KernelSource;
 use crate::sessions::relay::{EVENTS, Listening, RelaySource};
 use crate::sessions::tap::{Hookup, Outside, Tap};
+use crate::sessions::{SessionSource, Sources};
 
 /// Whoever takes the listeners over has so long to do it, once it said that it would.
 const HEIR: Duration = Duration::from_secs(60);
 
+/// The watchers of one gateway's real sessions that are in use.
+#[derive(Debug, Default)]
+pub(super) struct Watching(BTreeMap<Source, Active>);
+
+#[derive(Debug)]
+struct Active {
+    source: Arc<dyn SessionSource>,
+    end: CancellationToken,
+}
+
+impl Watching {
+    /// All of them.
+    pub(super) fn sources(&self) -> Arc<Sources> {
+        Arc::new(Sources::new(self.0.values().map(|active| Arc::clone(&active.source)).collect()))
+    }
+
+    /// Begins anew, or ends, what changed. When one cannot be begun, what there was before stays.
+    pub(super) async fn change(
+        &mut self,
+        which: SourceDiff,
+        shared: &Shared,
+        config: &GatewayConfig,
+        process: Option<&watch::Receiver<ProcessStatus>>,
+        hookup: &Hookup,
+    ) -> Result<(), String> {
+        let mut begun = Vec::new();
+        for way in which.ways() {
+            let end = CancellationToken::new();
+            let source = match way {
+                _ if !config.watched_by(way) => Ok(None),
+                Source::Canary => Ok(None),
+                Source::Relay => relay(shared, config, hookup.clone(), &end).await.map(Some),
+                Source::Kernel => kernel(shared, config, process.cloned(), hookup.clone(), &end).map(Some),
+                Source::Report => match &shared.reporting {
+                    Some(reporting) => Ok(Some(reporting.enter(config, hookup.clone()))),
+                    None => Err("the report API is not open; restart the agent".to_owned()),
+                },
+            };
+            match source {
+                Ok(source) => begun.push((way, source.map(|source| Active { source, end }))),
+                Err(why) => {
+                    begun.iter().filter_map(|(_, active)| active.as_ref()).for_each(|a| a.end.cancel());
+                    return Err(format!("gateway `{}`: {way}: {why}", config.id));
+                }
+            }
+        }
+        for (way, active) in begun {
+            let gone = active.is_none();
+            let before = match active {
+                Some(active) => self.0.insert(way, active),
+                None => self.0.remove(&way),
+            };
+            let Some(before) = before else { continue };
+            before.end.cancel();
+            if gone
+                && way == Source::Report
+                && let Some(reporting) = &shared.reporting
+            {
+                reporting.leave(&config.id);
+            }
+            // What a gateway reported goes on to hold; what was seen by the others is seen anew.
+            if gone || way != Source::Report {
+                tell(&hookup.sightings, None, Observation::Withdrawn(way)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all of them.
+    pub(super) fn end(&mut self) {
+        for active in std::mem::take(&mut self.0).into_values() {
+            active.end.cancel();
+        }
+    }
+}
+
 /// Starts the relay of a gateway. Listeners of a relay that was there before, in this process or in the agent before this
 /// one, are taken over; that one then drains.
-pub(super) async fn relay(
+async fn relay(
     shared: &Shared,
     config: &GatewayConfig,
     hookup: Hookup,
@@ -61,7 +139,10 @@ pub(super) async fn relay(
         _ => None,
     };
     let listening = Listening { relay: relay.clone(), events, queue, only };
-    let (tap, outside, stop) = (Tap::new(Source::Relay, hookup.clone()), Outside::of(&hookup), end.clone());
+    // Where instances are told apart by their path, a session on another path is nobody's.
+    let apart = instances.len() > 1 && instances.iter().any(|i| i.path.is_some());
+    let tap = Tap::new(Source::Relay, hookup.clone()).apart(apart);
+    let (outside, stop) = (Outside::of(&hookup), end.clone());
     shared.handle.spawn(Stage::Work, Kind::Finite, name("relayed sessions"), move |tokens| async move {
         tokens.soft.run_until_cancelled(listening.run(tap, outside, stop)).await;
     });
@@ -134,7 +215,7 @@ impl Serving {
 }
 
 /// Begins to read a gateway's connections from the kernel.
-pub(super) fn kernel(
+fn kernel(
     shared: &Shared,
     config: &GatewayConfig,
     process: Option<watch::Receiver<ProcessStatus>>,

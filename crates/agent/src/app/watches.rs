@@ -44,31 +44,36 @@ impl Watches {
         self.catalogue.subscribe()
     }
 
-    /// Puts a new configuration in force. What it does not change goes on as it is.
+    /// Puts a new configuration in force. What it does not change goes on as it is; a gateway whose change cannot be made
+    /// stays as it was, and the next reload tries again.
     pub(super) async fn apply(&mut self, next: AgentConfig) -> Result<Diff, String> {
+        super::descriptors::prepare(&next);
         let diff = diff(&self.config, &next);
         for id in &diff.removed {
             if let Some(gateway) = self.gateways.remove(id) {
                 gateway.end();
             }
         }
-        let by_id = |id: &GatewayId| next.gateways.iter().find(|g| g.id == *id);
-        for changed in &diff.changed {
-            if let (Some(gateway), Some(config)) =
-                (self.gateways.get_mut(&changed.gateway), by_id(&changed.gateway))
-            {
-                gateway.change(config.clone(), changed).await?;
-            }
-        }
-        for id in &diff.added {
-            if let Some(config) = by_id(id) {
-                self.add(config).await?;
+        let (mut in_force, mut troubles) = (Vec::new(), Vec::new());
+        for config in next.gateways {
+            let changed = diff.changed.iter().find(|changed| changed.gateway == config.id);
+            let outcome = match (changed, self.gateways.get_mut(&config.id)) {
+                (Some(changed), Some(gateway)) => gateway.change(config.clone(), changed).await,
+                (None, Some(_)) => Ok(()),
+                (_, None) => self.add(&config).await,
+            };
+            match outcome {
+                Ok(()) => in_force.push(config),
+                Err(why) => {
+                    troubles.push(why);
+                    in_force.extend(self.config.gateways.iter().find(|known| known.id == config.id).cloned());
+                }
             }
         }
         // Sections that are read at the start only stay as they are in force, so that the next reload says so again.
-        self.config.gateways = next.gateways;
+        self.config.gateways = in_force;
         self.publish()?;
-        Ok(diff)
+        if troubles.is_empty() { Ok(diff) } else { Err(troubles.join("; ")) }
     }
 
     /// An instance that a gateway made known itself. What can be done to it is yet to be published.

@@ -37,11 +37,34 @@ pub struct Changed {
     pub instances: InstanceDiff,
     /// How orders are carried out. Cheap to replace; what is under way ends the old way.
     pub executors: bool,
-    /// How its real sessions are watched: relay, kernel and report begin anew. Sessions that go through the relay are
-    /// closed with it, in good order.
-    pub sources: bool,
+    /// How its real sessions are watched.
+    pub sources: SourceDiff,
     /// How its process is run. Applies when it is next started: the running one is not interrupted.
     pub process: bool,
+}
+
+/// Which watchers of real sessions begin anew, or end. A relay that begins anew takes its listeners over from the old one,
+/// which closes its sessions in good order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SourceDiff {
+    /// The relay.
+    pub relay: bool,
+    /// The kernel's view.
+    pub kernel: bool,
+    /// The gateway's own word.
+    pub report: bool,
+}
+
+impl SourceDiff {
+    /// All of them: for a gateway that is new.
+    pub const ALL: Self = Self { relay: true, kernel: true, report: true };
+
+    /// Those that are concerned; what can fail without harm comes before the relay.
+    pub fn ways(self) -> impl Iterator<Item = Source> {
+        let ways =
+            [(self.kernel, Source::Kernel), (self.report, Source::Report), (self.relay, Source::Relay)];
+        ways.into_iter().filter(|(changed, _)| *changed).map(|(_, way)| way)
+    }
 }
 
 /// Which watches begin, end, begin anew, or stay.
@@ -114,10 +137,11 @@ fn changed(old: &GatewayConfig, new: &GatewayConfig) -> Option<Changed> {
         declaration: said(old) != said(new),
         instances: instances(old, new),
         executors: hands(old) != hands(new),
-        sources: sources(old) != sources(new),
+        sources: sources(old, new),
         process: process(old) != process(new),
     };
-    let nothing = !(changed.declaration || changed.executors || changed.sources || changed.process)
+    let nothing = !(changed.declaration || changed.executors || changed.process)
+        && changed.sources == SourceDiff::default()
         && changed.instances.is_empty();
     (!nothing).then_some(changed)
 }
@@ -152,15 +176,23 @@ fn hands(gateway: &GatewayConfig) -> Hands {
     (restart, instances)
 }
 
-/// Everything the watchers of real sessions are started with. The relay finds sessions' instances by path.
-fn sources(g: &GatewayConfig) -> impl PartialEq {
-    let mut ways: Vec<Source> = g.watch.iter().copied().filter(|way| *way != Source::Canary).collect();
-    ways.sort_unstable();
-    let any = !ways.is_empty();
-    any.then(|| {
-        let instances: Vec<_> = g.instances().into_iter().map(|i| (i.id, i.path)).collect();
-        (ways, g.url.clone(), g.relay.clone(), g.kernel.clone(), g.report, instances)
-    })
+/// Compares what each watcher of real sessions is started with. The relay finds sessions' instances by path; the kernel
+/// may be told whose connections to look at by who runs the process.
+fn sources(old: &GatewayConfig, new: &GatewayConfig) -> SourceDiff {
+    let instances = |g: &GatewayConfig| g.instances().into_iter().map(|i| (i.id, i.path)).collect::<Vec<_>>();
+    let same = old.url == new.url && instances(old) == instances(new);
+    let way = |way: Source, settings: bool| {
+        let (before, after) = (old.watched_by(way), new.watched_by(way));
+        before != after || (after && !(settings && same))
+    };
+    SourceDiff {
+        relay: way(Source::Relay, old.relay == new.relay),
+        kernel: way(
+            Source::Kernel,
+            old.kernel == new.kernel && process(old).is_some() == process(new).is_some(),
+        ),
+        report: way(Source::Report, old.report == new.report),
+    }
 }
 
 fn process(gateway: &GatewayConfig) -> Option<&How> {

@@ -31,7 +31,7 @@ use mooring_runtime::tls::ClientTlsConfig;
 use serde::{Deserialize, Serialize};
 
 pub use bytes::ByteSize;
-pub use diff::{Changed, Diff, InstanceDiff, diff};
+pub use diff::{Changed, Diff, InstanceDiff, SourceDiff, diff};
 pub use gateway::{ExpectConfig, GatewayConfig, HeartbeatConfig, InstanceConfig, PromiseConfig, WatchConfig};
 pub use kernel::{KernelSection, ProcessRef};
 pub use limits::LimitsConfig;

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use mooring_relay::handover::MAX_LISTENERS;
 use mooring_relay::{
     Hold, Instances, Keepalive, ListenAddress, ListenerConfig, Network, ProxyVersion, RelayConfig, Upstream,
     UpstreamAddress, UpstreamTls, Violations,
@@ -19,6 +21,9 @@ use crate::executor::sessions::MAX_SPREAD;
 
 /// Longest close reason, bytes (RFC 6455 §5.5: a control frame's payload is at most 125, two of them are the code).
 const MAX_REASON: usize = 123;
+
+/// Longest that sessions may go on at the end.
+const MAX_DRAIN: Duration = Duration::from_secs(3_600);
 
 /// A relay before a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +202,9 @@ impl RelaySection {
             let address = self.listen_address(text)?;
             // The name is what a handover finds it by: the address, so that a reordered file changes nothing.
             let mut listener = ListenerConfig::new(&format!("{}/{text}", gateway.id), address);
-            listener.tls.clone_from(&server);
+            if matches!(listener.address, ListenAddress::Tcp(_)) {
+                listener.tls.clone_from(&server);
+            }
             listener.proxy = self.proxy_protocol;
             listener.reuse_port = self.reuse_port;
             tracing::debug!(gateway = %gateway.id, index, listen = text, "a relay listens");
@@ -244,6 +251,26 @@ impl RelaySection {
         })
     }
 
+    /// Whether a place to listen on is the one that is dialled.
+    fn is_upstream(&self, listen: &str, gateway: &GatewayConfig) -> bool {
+        let (Ok(listen), Ok(upstream)) = (self.listen_address(listen), self.upstream_place(gateway)) else {
+            return false;
+        };
+        match (listen, upstream) {
+            (ListenAddress::Unix { path, .. }, UpstreamAddress::Unix(there)) => path == there,
+            (ListenAddress::Tcp(here), UpstreamAddress::Tcp(there)) => {
+                here.port() == there.port()
+                    && (here.ip() == there.ip() || (here.ip().is_unspecified() && there.ip().is_loopback()))
+            }
+            (ListenAddress::Tcp(here), UpstreamAddress::Name { host, port }) => {
+                here.port() == port
+                    && host == "localhost"
+                    && (here.ip().is_loopback() || here.ip().is_unspecified())
+            }
+            _ => false,
+        }
+    }
+
     fn mode(&self) -> Result<u32, String> {
         u32::from_str_radix(&self.socket_mode, 8)
             .ok()
@@ -251,18 +278,24 @@ impl RelaySection {
             .ok_or_else(|| format!("`{}` is not a file mode: write e.g. 660", self.socket_mode))
     }
 
+    /// Where the gateway is.
+    fn upstream_place(&self, gateway: &GatewayConfig) -> Result<UpstreamAddress, String> {
+        if let Some(text) = &self.upstream {
+            return upstream_address(text);
+        }
+        let uri = address_of(&gateway.url, ["ws", "wss"])
+            .map_err(|why| format!("`upstream` or the gateway's `url` is needed: {why}"))?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
+        Ok(named(host, port))
+    }
+
     fn upstream(&self, gateway: &GatewayConfig) -> Result<Upstream, String> {
         let uri = address_of(&gateway.url, ["ws", "wss"]);
         let secure = uri.as_ref().is_ok_and(|uri| uri.scheme_str() == Some("wss"));
-        let (address, host) = match &self.upstream {
-            Some(text) => upstream_address(text)?,
-            None => {
-                let uri = uri.map_err(|why| format!("`upstream` or the gateway's `url` is needed: {why}"))?;
-                let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-                let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-                (named(&host, port), host)
-            }
-        };
+        let host = uri.as_ref().ok().and_then(|uri| uri.host()).unwrap_or_default();
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let address = self.upstream_place(gateway)?;
         let mut upstream = Upstream::new(address);
         upstream.forwarded = self.forwarded;
         upstream.proxy = self.upstream_proxy_protocol.map(|version| match version {
@@ -292,9 +325,6 @@ impl RelaySection {
         for (index, text) in self.listen.iter().enumerate() {
             if let Err(what) = self.listen_address(text) {
                 say(&format!("listen.{index}"), what);
-            }
-            if self.listen.iter().take(index).any(|other| other == text) {
-                say(&format!("listen.{index}"), format!("`{text}` is given twice"));
             }
         }
         if let Some(Err(what)) = self.upstream.as_deref().map(upstream_address) {
@@ -347,13 +377,14 @@ impl RelaySection {
         {
             say("keepalive", format!("pings every {ping} cannot keep a session that is closed after {idle}"));
         }
-        let own: Vec<&str> =
-            self.listen.iter().filter(|l| gateway.url.contains(l.as_str())).map(String::as_str).collect();
-        if self.upstream.is_none() && !own.is_empty() {
-            say(
-                "listen",
-                format!("{} is where the gateway's url points: the relay would dial itself", own.join(", ")),
-            );
+        if let Some(own) = self.listen.iter().find(|listen| self.is_upstream(listen, gateway)) {
+            say("listen", format!("{own} is where the gateway is looked for: the relay would dial itself"));
+        }
+        if self.drain.get() > MAX_DRAIN {
+            say("drain", format!("{} is above {}", self.drain, HumanDuration(MAX_DRAIN)));
+        }
+        if self.listen.len() > MAX_LISTENERS {
+            say("listen", format!("{} addresses, at most {MAX_LISTENERS}", self.listen.len()));
         }
         if let Err(what) = self.mode() {
             say("socket_mode", what);
@@ -369,10 +400,10 @@ fn named(host: &str, port: u16) -> UpstreamAddress {
     }
 }
 
-/// An address to connect to, and the name it goes by.
-fn upstream_address(text: &str) -> Result<(UpstreamAddress, String), String> {
+/// An address to connect to.
+fn upstream_address(text: &str) -> Result<UpstreamAddress, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return Ok((UpstreamAddress::Unix(PathBuf::from(path)), String::new()));
+        return Ok(UpstreamAddress::Unix(PathBuf::from(path)));
     }
     let bad = || format!("`{text}` is not an address: write host:port or unix:/path");
     let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
@@ -381,7 +412,7 @@ fn upstream_address(text: &str) -> Result<(UpstreamAddress, String), String> {
     if host.is_empty() || host.contains('/') || port == 0 {
         return Err(bad());
     }
-    Ok((named(host, port), host.to_owned()))
+    Ok(named(host, port))
 }
 
 /// Whose session it is: by the path of the request.

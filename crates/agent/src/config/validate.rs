@@ -61,8 +61,15 @@ impl Validate for AgentConfig {
             ));
         }
         let mut ids = BTreeSet::new();
+        let mut places = BTreeSet::new();
         for (index, config) in self.gateways.iter().enumerate() {
             let key = format!("gateway.{index}");
+            for listen in config.relay.iter().flat_map(|relay| &relay.listen) {
+                if !places.insert(listen) {
+                    let problem = format!("`{listen}` is given twice, here or at another gateway");
+                    found.push(Problem::new(join(&key, "relay.listen"), problem));
+                }
+            }
             if !ids.insert(&config.id) {
                 found.push(Problem::new(
                     join(&key, "id"),

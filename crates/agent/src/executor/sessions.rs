@@ -151,7 +151,11 @@ impl CloseSessions {
             }
             (Action::Drain, Target::Gateway(_)) => {
                 let Some(door) = self.sources.door() else { return no_door() };
-                bounded(door.drain(context.spread, left(context)), context, cancel).await
+                let mut outcome = bounded(door.drain(context.spread, left(context)), context, cancel).await;
+                if !outcome.ok {
+                    outcome.message.push_str("; new sessions stay refused until `resume`");
+                }
+                outcome
             }
             (Action::Resume, Target::Gateway(_)) => {
                 let Some(door) = self.sources.door() else { return no_door() };

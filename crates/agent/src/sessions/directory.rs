@@ -45,7 +45,7 @@ impl SessionDesk for Directory {
             let looked = tokio::task::spawn_blocking(move || {
                 let page = sources.page(&query);
                 // An empty list must not mean "there are none" when nobody could look.
-                match sources.trouble().filter(|_| page.summary.open == 0) {
+                match sources.trouble(&query).filter(|_| page.summary.open == 0) {
                     Some(why) => Err(why),
                     None => Ok(page),
                 }

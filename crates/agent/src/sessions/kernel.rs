@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::patience::Patience;
 use super::tap::{Outside, Tap};
 use super::{Closed, Closing, SessionSource, Which};
-use crate::clock::{now, time_of_day};
+use crate::clock::{now, time_of_day, until};
 use crate::config::{GatewayConfig, KernelSection, ProcessRef};
 use crate::executor::ProcessStatus;
 
@@ -129,7 +129,7 @@ impl KernelSource {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let wake = tap.wake_at().map(crate::clock::instant);
+            let wake = tap.wake_at();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -153,7 +153,7 @@ impl KernelSource {
                         }
                     }
                 }
-                () = sleep_until(wake) => tap.tick().await,
+                () = until(wake) => tap.tick().await,
             }
         }
     }
@@ -223,11 +223,12 @@ impl KernelSource {
         let spread = closing.spread.unwrap_or_default().min(closing.limit);
         let mut closed = Closed::default();
         let part = spread.checked_div(u32::try_from(targets.len()).unwrap_or(u32::MAX)).unwrap_or_default();
-        for target in targets {
+        let begun = tokio::time::Instant::now();
+        for (turn, target) in (0..).zip(targets) {
             if !part.is_zero() {
-                // Somewhere in its part of the time, so that peers do not come back in step.
-                let pause = between(part / 2, part + part / 2, &mut rand::rng());
-                tokio::time::sleep(pause).await;
+                // Somewhere in its own part of the time, so that peers do not come back in step.
+                let pause = between(Duration::ZERO, part, &mut rand::rng());
+                tokio::time::sleep_until(begun + part * turn + pause).await;
             }
             match self.blocking(move |shared| Ok(shared.cut_one(target))).await? {
                 Ok(()) => closed.cut += 1,
@@ -376,7 +377,7 @@ impl Shared {
             source: query.source,
             ..SessionQuery::default()
         };
-        let (mut summary, mut sessions) = (SessionSummary::default(), Vec::new());
+        let (mut summary, mut sessions, mut cut_off) = (SessionSummary::default(), Vec::new(), false);
         let (judge, findings) = (&eyes.judge, &eyes.findings);
         let stats = reader
             .scan(&selector, &mut |connection| {
@@ -392,13 +393,12 @@ impl Shared {
                 }
                 // Twice a page, then the better half: an agent with 100,000 connections makes no list of all of them.
                 if sessions.len() >= 2 * mooring_core::session::MAX_PAGE {
-                    query.page(&mut sessions);
+                    cut_off |= query.page(&mut sessions);
                 }
             })
             .map_err(|e| error_chain(&e))?;
         summary.unwatched += stats.left_out as u64;
-        let wanted = sessions.len();
-        let more = query.page(&mut sessions) || wanted > sessions.len();
+        let more = query.page(&mut sessions) || cut_off;
         Ok(SessionPage { sessions, more, summary })
     }
 
@@ -447,11 +447,9 @@ impl Shared {
             How::ClosedHere => (EndedBy::Gateway, None, "closed by the gateway"),
             How::ClosedByPeer => (EndedBy::Peer, None, "closed by the peer"),
             How::TimedOut => (EndedBy::Path, Some(Cause::HalfOpen), "given up after unanswered data"),
-            How::Vanished | How::NeverOpened => (
-                EndedBy::Unknown,
-                Some(Cause::SessionLost),
-                "gone between two looks: reset, or closed at once",
-            ),
+            // Most of these are peers that closed in good order and a gateway that followed at once.
+            How::Vanished => (EndedBy::Unknown, None, "gone between two looks: closed at once, or reset"),
+            How::NeverOpened => (EndedBy::Unknown, Some(Cause::SessionLost), "never opened"),
         };
         SessionClose {
             id: id_of(ended.who.cookie),
@@ -563,11 +561,4 @@ fn data_age(c: &Connection) -> Option<Duration> {
 fn read_pid(file: &Path) -> Result<u32, String> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     text.trim().parse().map_err(|_| format!("{} holds no process id", PathBuf::from(file).display()))
-}
-
-async fn sleep_until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

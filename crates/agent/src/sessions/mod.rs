@@ -142,7 +142,7 @@ impl Sources {
     #[must_use]
     pub fn page(&self, query: &SessionQuery) -> SessionPage {
         let mut all = SessionPage::default();
-        for source in self.0.iter().filter(|s| query.source.is_none_or(|wanted| wanted == s.source())) {
+        for source in self.asked(query) {
             let page = source.page(query);
             all.sessions.extend(page.sessions);
             all.more |= page.more;
@@ -154,8 +154,14 @@ impl Sources {
 
     /// Why the last [`page`](Self::page) shows nothing, where somebody could not look.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.0.iter().find_map(|source| source.trouble())
+    pub fn trouble(&self, query: &SessionQuery) -> Option<String> {
+        self.asked(query).find_map(|source| source.trouble())
+    }
+
+    /// Those that a question is for.
+    fn asked(&self, query: &SessionQuery) -> impl Iterator<Item = &Arc<dyn SessionSource>> {
+        let wanted = query.source;
+        self.0.iter().filter(move |source| wanted.is_none_or(|wanted| wanted == source.source()))
     }
 }
 

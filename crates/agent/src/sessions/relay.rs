@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::tap::{Outside, Tap};
 use super::{Closed, Closing, Door, SessionSource, Which};
+use crate::clock::until;
 use crate::config::RelaySection;
 
 /// Events of a relay that wait to be taken. A gateway that dies takes thousands of sessions with it in one moment.
@@ -129,7 +130,7 @@ impl Listening {
     pub async fn run(mut self, mut tap: Tap, mut outside: Outside, stop: CancellationToken) {
         let mut lost = 0;
         loop {
-            let wake = tap.wake_at().map(crate::clock::instant);
+            let wake = tap.wake_at();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -208,12 +209,5 @@ impl Listening {
             tap.census(Some(only), Census::default()).await;
         }
         tap.tick().await;
-    }
-}
-
-async fn until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use mooring_core::id::{GatewayId, InstanceId, OrderId};
 use mooring_core::order::Action;
 use mooring_core::session::{SessionPage, SessionQuery, Source};
@@ -22,6 +22,8 @@ use super::{Closed, Closing, SessionSource, Which};
 use crate::clock::{now, time_of_day};
 use crate::config::GatewayConfig;
 
+/// Clients that are asked at a time to end a session.
+const AT_ONCE: usize = 64;
 /// Instances that wait to be watched.
 const ADOPTIONS: usize = 256;
 /// Longest time between two looks for deadlines.
@@ -103,7 +105,17 @@ impl Reporting {
             instances: gateway.instances().into_iter().map(|i| i.id).collect(),
             report,
         };
-        let reporter = Reporter { book: Mutex::new(Book::new(report.meaning())), entry, hookup };
+        let before = self.lock().get(&gateway.id).cloned().filter(|known| known.entry.report == report);
+        // What was said goes on to hold: nobody would say it again.
+        let mut book = before
+            .as_ref()
+            .map_or_else(|| Book::new(report.meaning()), |known| std::mem::take(&mut *known.book()));
+        for gone in before.iter().flat_map(|known| &known.entry.instances) {
+            if !entry.instances.contains(gone) {
+                book.forget(gone);
+            }
+        }
+        let reporter = Reporter { book: Mutex::new(book), entry, hookup };
         let reporter = Arc::new(reporter);
         self.lock().insert(gateway.id.clone(), Arc::clone(&reporter));
         self.tell_directory();
@@ -298,21 +310,28 @@ impl ReportSource {
     async fn end(&self, closing: Closing) -> Result<Closed, String> {
         let meant = self.meant(&closing.which)?;
         if meant.is_empty() {
-            return Ok(Closed { gone: 1, ..Closed::default() });
+            return Ok(Closed {
+                gone: u64::from(matches!(closing.which, Which::One(_))),
+                ..Closed::default()
+            });
         }
         let spread = closing.spread.unwrap_or_default().min(closing.limit);
         let part = spread.checked_div(u32::try_from(meant.len()).unwrap_or(u32::MAX)).unwrap_or_default();
-        let mut closed = Closed::default();
-        for (instance, session) in meant {
-            if !part.is_zero() {
-                tokio::time::sleep(part).await;
-            }
-            self.ask(instance, session, closing.limit)
-                .await
-                .map_err(|why| if closed.properly == 0 { why } else { format!("{closed}, then: {why}") })?;
-            closed.properly += 1;
+        let begun = tokio::time::Instant::now();
+        let asked = (0..).zip(meant).map(|(turn, (instance, session))| async move {
+            tokio::time::sleep_until(begun + part * turn).await;
+            self.ask(instance, session, closing.limit).await
+        });
+        // One client that does not answer keeps no other from being asked.
+        let answers: Vec<Result<(), String>> =
+            futures_util::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        let closed = Closed { properly: (answers.len() - failed) as u64, ..Closed::default() };
+        match answers.into_iter().find_map(Result::err) {
+            Some(why) if closed.properly == 0 => Err(why),
+            Some(why) => Err(format!("{closed}, {failed} not: {why}")),
+            None => Ok(closed),
         }
-        Ok(closed)
     }
 }
 

@@ -4,7 +4,7 @@
 //! One tap per gateway and source, owned by the task that reads the source; what sessions mean is decided by
 //! [`Crowd`]s, one per instance (one for the gateway where the source cannot tell instances apart).
 //!
-//! Bounds: ends are told one by one only as fast as somebody could read them (see [`Allowance`]); beyond that they are in
+//! Bounds: ends are told one by one only as fast as somebody could read them; beyond that they are in
 //! the numbers, which are told at most twice a minute.
 
 use std::collections::HashMap;
@@ -46,6 +46,8 @@ pub struct Hookup {
     pub disturbances: broadcast::Sender<Disturbance>,
     /// The process's own lateness.
     pub lag: broadcast::Sender<Duration>,
+    /// Whose numbers are the gateway's: the others see the same sessions.
+    pub counted_by: Source,
 }
 
 /// How fast something may be told: so many at once, and so many a second in the long run.
@@ -78,6 +80,8 @@ impl Allowance {
 #[derive(Debug)]
 pub struct Tap {
     source: Source,
+    /// Sessions are told apart by instance: one that is nobody's says nothing of any.
+    apart: bool,
     hookup: Hookup,
     labels: SessionLabels,
     crowds: HashMap<Option<InstanceId>, Crowd>,
@@ -96,6 +100,7 @@ impl Tap {
         let labels = SessionLabels::new(&hookup.gateway, source);
         Self {
             source,
+            apart: false,
             hookup,
             labels,
             crowds: HashMap::new(),
@@ -104,6 +109,13 @@ impl Tap {
             faults: Allowance::new(128, 4.0),
             ordinary: Allowance::new(16, 0.5),
         }
+    }
+
+    /// Whether sessions are told apart by instance, so that one of none concerns none: whoever asks for a path that does
+    /// not exist must not make the instances of others sick.
+    #[must_use]
+    pub fn apart(self, apart: bool) -> Self {
+        Self { apart, ..self }
     }
 
     /// The gateway's own numbers, to be told when it is time.
@@ -249,6 +261,9 @@ impl Tap {
     }
 
     fn counts_due(&self) -> Option<Mono> {
+        if self.hookup.counted_by != self.source {
+            return None;
+        }
         match &self.told {
             Some((told, _)) if *told == self.counts => None,
             Some((_, at)) => Some(at.after(COUNTS_EVERY)),
@@ -265,6 +280,9 @@ impl Tap {
     ) -> Option<(Cause, String)> {
         let source = self.source;
         let key = instance.cloned();
+        if key.is_none() && self.apart {
+            return None;
+        }
         let crowd = self.crowds.entry(key).or_insert_with(|| Crowd::new(source, CrowdConfig::default()));
         let step = crowd.step(at, event);
         for claim in step.claims {
@@ -339,7 +357,7 @@ mod tests {
     use mooring_core::session::EndedBy;
     use mooring_core::time::Timestamp;
 
-    fn hookup() -> (Hookup, mpsc::Receiver<Sighting>) {
+    fn hookup(source: Source) -> (Hookup, mpsc::Receiver<Sighting>) {
         let (sightings, seen) = mpsc::channel(64);
         let outgoing = Outgoing::new();
         let hookup = Hookup {
@@ -350,6 +368,7 @@ mod tests {
             metrics: Metrics::new(),
             disturbances: broadcast::channel(4).0,
             lag: broadcast::channel(4).0,
+            counted_by: source,
         };
         (hookup, seen)
     }
@@ -372,7 +391,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_ends_is_counted_and_not_told_one_by_one() {
-        let (hookup, _seen) = hookup();
+        let (hookup, _seen) = hookup(Source::Relay);
         let outgoing = hookup.outgoing.clone();
         let mut tap = Tap::new(Source::Relay, hookup);
         for n in 0..5_000 {
@@ -387,7 +406,7 @@ mod tests {
 
     #[tokio::test]
     async fn numbers_are_told_once_and_then_only_when_they_change() {
-        let (hookup, _seen) = hookup();
+        let (hookup, _seen) = hookup(Source::Kernel);
         let mut tap = Tap::new(Source::Kernel, hookup);
         assert_eq!(tap.counts_due(), None);
         tap.looked(3, 1);
@@ -400,7 +419,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_session_shows_reaches_the_trackers() {
-        let (hookup, mut seen) = hookup();
+        let (hookup, mut seen) = hookup(Source::Relay);
         let mut tap = Tap::new(Source::Relay, hookup);
         let instance = InstanceId::new("acct-1").unwrap();
         for _ in 0..2 {
