@@ -113,7 +113,7 @@ impl Stage {
         let sql = "SELECT state, outcome, count(*) AS n FROM orders GROUP BY state, outcome ORDER BY n DESC";
         let rows = sqlx::query(sql).fetch_all(&mut connection).await?;
         let of = |row: &sqlx::postgres::PgRow| -> Result<(String, i64)> {
-            let state = State::from_code(row.try_get("state")?).map_or("?", State::name);
+            let state = State::from_code(row.try_get::<i16, _>("state")?).map_or("?", State::name);
             Ok((format!("{state}: {}", row.try_get::<String, _>("outcome")?), row.try_get("n")?))
         };
         rows.iter().map(of).collect()

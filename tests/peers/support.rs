@@ -52,6 +52,7 @@ impl Script {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        // Node makes pipes it is given non-blocking, for everybody who has them: it is never given ours.
         command.args(&self.args).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -81,7 +82,8 @@ pub struct Server {
 impl Server {
     /// Starts one.
     pub async fn start(script: &Script) -> Self {
-        let mut child = script.command().stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            script.command().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let first = tokio::time::timeout(LIMIT, lines.next_line()).await;
         let first = first.expect("it says its address in time").expect("text").unwrap_or_default();
@@ -117,7 +119,8 @@ impl Running {
     /// Starts it against an address.
     pub fn start(script: &Script, address: &str) -> Self {
         let mut command = script.command();
-        let mut child = command.arg(address).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            command.arg(address).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         Self { child, lines }
     }

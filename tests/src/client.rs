@@ -163,12 +163,18 @@ impl Api {
         Ok(self.orders.clone().create_order(request).await?.into_inner())
     }
 
-    /// Makes an order and waits for its end; it is to succeed.
+    /// Makes an order, as soon as the gates let it through, and waits for its end; it is to succeed.
     ///
     /// # Panics
     /// When it is refused or does not succeed.
     pub async fn done(&self, target: &str, action: v1::OrderAction) -> v1::Order {
-        let order = self.order(target, action).await.expect("the order is made");
+        let order = until("the gates to let the order through", || async {
+            match self.order(target, action).await {
+                Err(gate) if gate.code() == tonic::Code::ResourceExhausted => Err(gate),
+                made => Ok(made.expect("the order is made")),
+            }
+        })
+        .await;
         let ended = self.ended(&order.name).await;
         assert_eq!(ended.state(), v1::OrderState::Succeeded, "{ended:#?}");
         ended

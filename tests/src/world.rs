@@ -110,6 +110,8 @@ pub struct World {
     pub agents_address: String,
     /// `127.0.0.1:PORT` of the controller's health page.
     pub health_address: String,
+    /// `127.0.0.1:PORT` of the agent's health page.
+    pub agent_health_address: String,
     /// `127.0.0.1:PORT` where gateways report, if any does.
     pub report_address: String,
     /// The database's URL.
@@ -146,7 +148,7 @@ impl World {
         let address = |port: u16| format!("127.0.0.1:{port}");
         let (api_address, agents_address, health_address) =
             (address(free_port()), address(free_port()), address(free_port()));
-        let report_address = address(free_port());
+        let (agent_health_address, report_address) = (address(free_port()), address(free_port()));
         std::fs::write(dir.path().join("policy.toml"), policy).expect("policy.toml");
         std::fs::write(dir.path().join("database-url"), &database).expect("database-url");
         let config = format!(
@@ -167,6 +169,7 @@ impl World {
             api_address,
             agents_address,
             health_address,
+            agent_health_address,
             report_address,
             database,
             controller: None,
@@ -182,12 +185,12 @@ impl World {
         let mut config = format!(
             "[agent]\nid = \"{AGENT}\"\ndata_dir = {:?}\n\
              [controller]\naddresses = [\"http://{}\"]\n\
-             [health]\nlisten = \"127.0.0.1:{}\"\n\
+             [health]\nlisten = \"{}\"\n\
              [report]\nlisten = \"{}\"\n\
              [telemetry]\nlog_filter = \"info,opentelemetry=warn,mooring_agent=debug\"\n",
             self.dir.path().join("agent"),
             self.agents_address,
-            free_port(),
+            self.agent_health_address,
             self.report_address,
         );
         for g in gateways {

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use mooring_proto::v1::{OrderAction, OrderState, Phase, SessionSource, SessionState};
+use mooring_proto::v1::{OrderAction, OrderState, Phase, Session, SessionSource, SessionState};
 use mooring_tests::netns::{Link, Namespace, available};
 use mooring_tests::process::{Process, binary};
 use mooring_tests::wait::until;
@@ -430,7 +430,9 @@ async fn fifty_sessions_lost_at_once_are_one_event() {
     let chat = site.watched("chat", "");
     let world = world(std::slice::from_ref(&chat), &[]).await;
     world.api.phase(&chat.instance(), Phase::Healthy).await;
-    world.api.listed(&chat.gateway(), "", 50).await;
+    // What comes and goes within a second is no crowd that was lost.
+    let settled = |all: &[Session]| all.len() == 50 && all.iter().all(|s| millis(s.age.as_ref()) > 1_000);
+    sessions(&world, &chat, "fifty sessions that have settled", settled).await;
 
     nginx.process.kill().await;
     let closes = until("the ends of fifty sessions", || async {

@@ -11,6 +11,7 @@ mod link;
 mod metrics;
 mod readme;
 mod relayed;
+mod relayed_reload;
 mod relayed_sick;
 mod reload;
 mod reported;

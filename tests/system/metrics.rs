@@ -8,15 +8,21 @@ use std::time::{Duration, Instant};
 use mooring_core::cause::Cause;
 use mooring_proto::v1::{GetFleetRequest, OrderState};
 use mooring_tests::agents::{Settings, Shape, Simulated, Tally, Who, sick};
-use mooring_tests::gateway::http;
+use mooring_tests::gateway::{Gateway, free_port, http};
 use mooring_tests::postgres::fresh_database;
+use mooring_tests::visitor::Crowd;
 use mooring_tests::wait::until;
-use mooring_tests::world::{QUICK_POLICY, World};
+use mooring_tests::world::{QUICK_POLICY, Watched, World};
 use tokio::sync::mpsc;
 
-/// The series on the page: names with their labels, without their values.
+/// The series on the controller's page: names with their labels, without their values.
 async fn series(world: &World) -> BTreeSet<String> {
-    let page = http(&world.health_address, "GET", "/metrics").await;
+    series_at(&world.health_address).await
+}
+
+/// The series on a page.
+async fn series_at(health: &str) -> BTreeSet<String> {
+    let page = http(health, "GET", "/metrics").await;
     let series = page.lines().filter(|l| !l.starts_with('#') && !l.is_empty());
     series.filter_map(|l| l.rsplit_once(' ')).map(|(name, _)| name.to_owned()).collect()
 }
@@ -122,6 +128,44 @@ async fn a_collector_that_hangs_holds_nothing_up() {
 
 #[tokio::test]
 async fn a_collector_that_is_absent_holds_nothing_up() {
-    let port = mooring_tests::gateway::free_port();
+    let port = free_port();
     holds_nothing_up(&format!("http://127.0.0.1:{port}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_sessions_are_histograms_by_gateway_and_cause() {
+    let gateway = Gateway::node("ws-plain.js", &["--tick", "100ms"]).await;
+    let port = free_port();
+    let chat = Watched::at("chat", &gateway.address).relayed("\"relay\"", port, "");
+    let world = World::start(std::slice::from_ref(&chat)).await;
+    let relay = format!("127.0.0.1:{port}");
+    let mut seen = Vec::new();
+    for (round, n) in [(1, 5), (2, 60)] {
+        let crowd = Crowd::of(n, &relay, "/ws");
+        crowd.all_in().await;
+        drop(crowd);
+        until("their ends to be counted", || async {
+            let text = http(&world.agent_health_address, "GET", "/metrics").await;
+            let counts = text
+                .lines()
+                .filter(|l| l.starts_with("mooring_session_lifetime_seconds_count") && l.contains("chat"));
+            let ended: usize = counts.filter_map(|l| l.rsplit(' ').next()?.parse::<usize>().ok()).sum();
+            if ended >= if round == 1 { 5 } else { 65 } { Ok(()) } else { Err(ended) }
+        })
+        .await;
+        let page = series_at(&world.agent_health_address).await;
+        // On a slow machine some have been in for long enough to be a crowd that was lost.
+        let of_sessions = |s: &String| s.contains("mooring_session") && !s.contains("MassReset");
+        seen.push(page.into_iter().filter(of_sessions).collect::<BTreeSet<_>>());
+    }
+    for name in
+        ["mooring_session_lifetime_seconds", "mooring_session_silence_seconds", "mooring_session_open"]
+    {
+        assert!(
+            seen[0].iter().any(|s| s.starts_with(name) && s.contains("gateway=\"chat\"")),
+            "{name}: {seen:#?}"
+        );
+    }
+    assert!(seen[0].iter().any(|s| s.contains("cause=\"SessionLost\"")), "{seen:#?}");
+    assert_eq!(seen[0], seen[1], "sixty sessions have as many series as five");
 }

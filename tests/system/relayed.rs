@@ -159,6 +159,8 @@ async fn a_gateway_that_dies_takes_its_sessions_along_and_is_missed() {
     let crowd = Crowd::of(10, &relay, "/ws");
     crowd.all_in().await;
     world.api.phase(&chat.instance(), Phase::Healthy).await;
+    // What comes and goes within a second is no crowd that was lost: a message each 100 ms, so they have been in for longer.
+    crowd.when("all to have settled", |v| v.messages > 150).await;
     let port = gateway.port().to_string();
 
     gateway.process.kill().await;
