@@ -42,7 +42,9 @@ async fn a_listener_that_cannot_be_had_leaves_the_sessions_alone() {
 async fn a_stranger_at_an_unknown_path_makes_no_instance_sick() {
     let gateway = Gateway::node("ws-plain.js", &["--tick", "100ms"]).await;
     let port = free_port();
-    let instances = "[[gateway.instance]]\nid = \"acct-1\"\npath = \"/ws\"\n";
+    // Two, so that sessions are told apart by path; nobody visits the second.
+    let instances = "[[gateway.instance]]\nid = \"acct-1\"\npath = \"/ws\"\n\
+                     [[gateway.instance]]\nid = \"acct-2\"\npath = \"/ws/2\"\n";
     let chat = Watched::at("chat", &gateway.address).relayed("\"relay\"", port, instances);
     let world = World::start(std::slice::from_ref(&chat)).await;
     let relay = format!("127.0.0.1:{port}");
@@ -55,5 +57,7 @@ async fn a_stranger_at_an_unknown_path_makes_no_instance_sick() {
     assert!(stranger.visits().refused.iter().all(|why| why != "101"), "{:?}", stranger.visits());
     let seen = world.api.instance(&acct).await.expect("known");
     assert_eq!(seen.phase(), Phase::Healthy, "{seen:#?}");
+    let unvisited = world.api.instance(&format!("{}/instances/acct-2", chat.gateway())).await.expect("known");
+    assert_eq!(unvisited.phase(), Phase::Unknown, "{unvisited:#?}");
     assert_eq!(visitor.visits().open, 1);
 }

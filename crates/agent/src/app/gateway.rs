@@ -167,6 +167,9 @@ impl Gateway {
         }
         if let Err(why) = self.change_sources(changed.sources).await {
             self.config = before;
+            if changed.process && runs {
+                self.change_process().await;
+            }
             return Err(why);
         }
         if changed.process && !runs {
