@@ -15,11 +15,31 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A plain RFC 6455 WebSocket server.
     Websocket,
+    /// Socket.IO 4 (Engine.IO 4 underneath).
+    Socketio,
+    /// Evolution API: many WhatsApp accounts behind REST and Socket.IO.
+    Evolution,
+    /// A program that uses the Baileys library: it only dials out, and says of itself how it is.
+    Baileys,
+    /// OneBot v11, in either direction.
+    Onebot11,
+    /// Bisheng: workflow chats on FastAPI, behind its own nginx.
+    Bisheng,
+    /// WAHA: WhatsApp accounts behind a sessions API.
+    Waha,
 }
 
 impl Kind {
     /// Every kind with its stable name.
-    pub const ALL: &'static [(Kind, &'static str)] = &[(Kind::Websocket, "websocket")];
+    pub const ALL: &'static [(Kind, &'static str)] = &[
+        (Kind::Websocket, "websocket"),
+        (Kind::Socketio, "socketio"),
+        (Kind::Evolution, "evolution"),
+        (Kind::Baileys, "baileys"),
+        (Kind::Onebot11, "onebot11"),
+        (Kind::Bisheng, "bisheng"),
+        (Kind::Waha, "waha"),
+    ];
 
     /// The stable name.
     #[must_use]

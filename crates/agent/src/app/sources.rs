@@ -55,7 +55,7 @@ impl Watching {
             let end = CancellationToken::new();
             let source = match way {
                 _ if !config.watched_by(way) => Ok(None),
-                Source::Canary => Ok(None),
+                Source::Canary | Source::Adapter => Ok(None),
                 Source::Relay => relay(shared, config, hookup.clone(), &end).await.map(Some),
                 Source::Kernel => kernel(shared, config, process.cloned(), hookup.clone(), &end).map(Some),
                 Source::Report => match &shared.reporting {

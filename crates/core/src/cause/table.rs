@@ -370,4 +370,257 @@ causes! {
     "Check the command, its path, permissions and working folder in the agent's configuration.",
     "无法启动网关进程。",
     "请检查代理配置中的命令、路径、权限与工作目录。";
+
+    /// A raw WebSocket client dials a Socket.IO server.
+    RawClientOnSocketIo = 110, Human,
+    "A raw WebSocket client dials a Socket.IO server.",
+    "TODO-REMEDY: see the evidence.",
+    "原始 WebSocket 客户端连接了 Socket.IO 服务器。",
+    "TODO-REMEDY：请查看证据。";
+    /// The Engine.IO path is dialled without `transport=websocket`.
+    TransportMissing = 111, Human,
+    "The Engine.IO path is dialled without `transport=websocket`.",
+    "TODO-REMEDY: see the evidence.",
+    "连接 Engine.IO 路径时缺少 `transport=websocket`。",
+    "TODO-REMEDY：请查看证据。";
+    /// The two ends speak different Engine.IO versions.
+    EngineIoVersionMismatch = 112, Human,
+    "The two ends speak different Engine.IO versions.",
+    "TODO-REMEDY: see the evidence.",
+    "两端的 Engine.IO 版本不一致。",
+    "TODO-REMEDY：请查看证据。";
+    /// The upgrade asks for the polling transport.
+    EngineIoPollingUpgrade = 113, Human,
+    "The upgrade asks for the polling transport.",
+    "TODO-REMEDY: see the evidence.",
+    "升级请求指定了 polling 传输。",
+    "TODO-REMEDY：请查看证据。";
+    /// A balancer without sticky sessions stands before Socket.IO.
+    StickySessionsMissing = 114, Human,
+    "A balancer without sticky sessions stands before Socket.IO.",
+    "TODO-REMEDY: see the evidence.",
+    "Socket.IO 前的负载均衡未启用会话保持。",
+    "TODO-REMEDY：请查看证据。";
+    /// The Socket.IO namespace does not exist (yet).
+    NamespaceNotReady = 115, Wait,
+    "The Socket.IO namespace does not exist (yet).",
+    "TODO-REMEDY: see the evidence.",
+    "Socket.IO 命名空间（尚）不存在。",
+    "TODO-REMEDY：请查看证据。";
+    /// Browsers are refused: the origin is not on the CORS list.
+    CorsRefused = 116, Human,
+    "Browsers are refused: the origin is not on the CORS list.",
+    "TODO-REMEDY: see the evidence.",
+    "浏览器被拒绝：来源不在 CORS 列表中。",
+    "TODO-REMEDY：请查看证据。";
+    /// The server takes the upgrade and never answers it, while plain pages are served.
+    UpgradeIgnored = 118, Human,
+    "The server takes the upgrade and never answers it, while plain pages are served.",
+    "TODO-REMEDY: see the evidence.",
+    "服务器收到升级请求却不应答，而普通页面正常。",
+    "TODO-REMEDY：请查看证据。";
+    /// The upgrade handler ends the connection on purpose.
+    UpgradeDestroyed = 119, Human,
+    "The upgrade handler ends the connection on purpose.",
+    "TODO-REMEDY: see the evidence.",
+    "升级处理器主动销毁了连接。",
+    "TODO-REMEDY：请查看证据。";
+    /// Two WebSocket servers on one HTTP server answer the same upgrade.
+    TwoWebSocketServers = 120, Human,
+    "Two WebSocket servers on one HTTP server answer the same upgrade.",
+    "TODO-REMEDY: see the evidence.",
+    "同一 HTTP 服务器上的两个 WebSocket 服务应答了同一次升级。",
+    "TODO-REMEDY：请查看证据。";
+    /// The proxy speaks HTTP/1.0 to the gateway, which cannot carry an upgrade.
+    UpstreamHttp10 = 121, Human,
+    "The proxy speaks HTTP/1.0 to the gateway, which cannot carry an upgrade.",
+    "TODO-REMEDY: see the evidence.",
+    "代理以 HTTP/1.0 访问网关，无法承载升级。",
+    "TODO-REMEDY：请查看证据。";
+    /// The proxy answers the upgrade with the front end's index page.
+    SpaFallback = 122, Human,
+    "The proxy answers the upgrade with the front end's index page.",
+    "TODO-REMEDY: see the evidence.",
+    "代理以前端首页应答了升级请求。",
+    "TODO-REMEDY：请查看证据。";
+    /// The gateway is not activated.
+    LicenseRequired = 123, Human,
+    "The gateway is not activated.",
+    "TODO-REMEDY: see the evidence.",
+    "网关尚未激活。",
+    "TODO-REMEDY：请查看证据。";
+    /// The application's own handler fails on the upgrade.
+    HandlerFailed = 124, Human,
+    "The application's own handler fails on the upgrade.",
+    "TODO-REMEDY: see the evidence.",
+    "应用自身的处理代码在升级时出错。",
+    "TODO-REMEDY：请查看证据。";
+    /// The certificate has expired.
+    CertificateExpired = 125, Human,
+    "The certificate has expired.",
+    "TODO-REMEDY: see the evidence.",
+    "证书已过期。",
+    "TODO-REMEDY：请查看证据。";
+    /// The certificate is not valid yet, or a clock is wrong.
+    CertificateNotYetValid = 126, Human,
+    "The certificate is not valid yet, or a clock is wrong.",
+    "TODO-REMEDY: see the evidence.",
+    "证书尚未生效，或时钟有误。",
+    "TODO-REMEDY：请查看证据。";
+    /// The certificate is made for another name.
+    CertificateNameMismatch = 127, Human,
+    "The certificate is made for another name.",
+    "TODO-REMEDY: see the evidence.",
+    "证书与主机名不符。",
+    "TODO-REMEDY：请查看证据。";
+    /// The certificate is signed by nobody who is trusted.
+    CertificateNotTrusted = 128, Human,
+    "The certificate is signed by nobody who is trusted.",
+    "TODO-REMEDY: see the evidence.",
+    "证书的签发者不受信任。",
+    "TODO-REMEDY：请查看证据。";
+    /// The two ends have no TLS version in common.
+    TlsVersionRefused = 129, Human,
+    "The two ends have no TLS version in common.",
+    "TODO-REMEDY: see the evidence.",
+    "两端没有共同的 TLS 版本。",
+    "TODO-REMEDY：请查看证据。";
+    /// The scheme and the port do not belong together (ws to a TLS port, or wss to a plain one).
+    SchemeSwapped = 130, Human,
+    "The scheme and the port do not belong together (ws to a TLS port, or wss to a plain one).",
+    "TODO-REMEDY: see the evidence.",
+    "协议与端口不匹配（用 ws 访问 TLS 端口，或用 wss 访问明文端口）。",
+    "TODO-REMEDY：请查看证据。";
+    /// A header that this protocol demands is missing or wrong.
+    HeaderMissing = 131, Human,
+    "A header that this protocol demands is missing or wrong.",
+    "TODO-REMEDY: see the evidence.",
+    "缺少该协议要求的请求头，或其值错误。",
+    "TODO-REMEDY：请查看证据。";
+    /// No token was sent.
+    TokenMissing = 132, Human,
+    "No token was sent.",
+    "TODO-REMEDY: see the evidence.",
+    "没有发送令牌。",
+    "TODO-REMEDY：请查看证据。";
+    /// The token is refused.
+    TokenRefused = 133, Human,
+    "The token is refused.",
+    "TODO-REMEDY: see the evidence.",
+    "令牌被拒绝。",
+    "TODO-REMEDY：请查看证据。";
+    /// The server still holds the old connection of the same id and refuses the new one until it expires.
+    PeerLockedOut = 134, Wait,
+    "The server still holds the old connection of the same id and refuses the new one until it expires.",
+    "TODO-REMEDY: see the evidence.",
+    "服务器仍占着同一 id 的旧连接，在其过期前拒绝新连接。",
+    "TODO-REMEDY：请查看证据。";
+    /// The upgrade request reaches the server damaged.
+    MalformedHandshake = 136, Human,
+    "The upgrade request reaches the server damaged.",
+    "TODO-REMEDY: see the evidence.",
+    "到达服务器的升级请求已损坏。",
+    "TODO-REMEDY：请查看证据。";
+    /// The proxy buffers what should flow.
+    ProxyBuffering = 137, Human,
+    "The proxy buffers what should flow.",
+    "TODO-REMEDY: see the evidence.",
+    "代理对本应实时传输的数据进行了缓冲。",
+    "TODO-REMEDY：请查看证据。";
+    /// The server closed because its pings were not answered (1011).
+    KeepaliveTimeout = 150, Reconnect,
+    "The server closed because its pings were not answered (1011).",
+    "TODO-REMEDY: see the evidence.",
+    "服务器因 ping 未得到应答而关闭（1011）。",
+    "TODO-REMEDY：请查看证据。";
+    /// The client does not answer Engine.IO's pings.
+    EngineIoPingUnanswered = 151, Human,
+    "The client does not answer Engine.IO's pings.",
+    "TODO-REMEDY: see the evidence.",
+    "客户端没有应答 Engine.IO 的 ping。",
+    "TODO-REMEDY：请查看证据。";
+    /// The client never sent the namespace CONNECT.
+    NamespaceConnectMissing = 152, Human,
+    "The client never sent the namespace CONNECT.",
+    "TODO-REMEDY: see the evidence.",
+    "客户端从未发送命名空间 CONNECT。",
+    "TODO-REMEDY：请查看证据。";
+    /// The client sends what is not Engine.IO.
+    ForeignPayload = 153, Human,
+    "The client sends what is not Engine.IO.",
+    "TODO-REMEDY: see the evidence.",
+    "客户端发送了非 Engine.IO 的内容。",
+    "TODO-REMEDY：请查看证据。";
+    /// The timers on the path contradict each other.
+    TimersMisfit = 155, Human,
+    "The timers on the path contradict each other.",
+    "TODO-REMEDY: see the evidence.",
+    "路径上的各个计时器互相矛盾。",
+    "TODO-REMEDY：请查看证据。";
+    /// The gateway logs in again and again without a pause.
+    ReconnectStorm = 170, Human,
+    "The gateway logs in again and again without a pause.",
+    "TODO-REMEDY: see the evidence.",
+    "网关不停地重复登录，毫无间隔。",
+    "TODO-REMEDY：请查看证据。";
+    /// The instance is in the database, but not in the running process.
+    InstanceNotLoaded = 171, Restart,
+    "The instance is in the database, but not in the running process.",
+    "TODO-REMEDY: see the evidence.",
+    "实例存在于数据库中，但未加载到运行中的进程。",
+    "TODO-REMEDY：请查看证据。";
+    /// The account behind the bot is offline, whatever the heartbeat says.
+    AccountOffline = 172, Human,
+    "The account behind the bot is offline, whatever the heartbeat says.",
+    "TODO-REMEDY: see the evidence.",
+    "机器人背后的账号已离线，无论心跳怎么说。",
+    "TODO-REMEDY：请查看证据。";
+    /// The chat network refuses this client version for many accounts at once.
+    UpstreamDeprecated = 173, Human,
+    "The chat network refuses this client version for many accounts at once.",
+    "TODO-REMEDY: see the evidence.",
+    "聊天网络同时拒绝了大量账号的该客户端版本。",
+    "TODO-REMEDY：请查看证据。";
+    /// Two clients throw each other out again and again.
+    TakeoverWar = 174, Human,
+    "Two clients throw each other out again and again.",
+    "TODO-REMEDY: see the evidence.",
+    "两个客户端不断互相顶替。",
+    "TODO-REMEDY：请查看证据。";
+    /// The stored session is refused again and again.
+    BadSession = 175, Human,
+    "The stored session is refused again and again.",
+    "TODO-REMEDY: see the evidence.",
+    "所保存的会话反复被拒绝。",
+    "TODO-REMEDY：请查看证据。";
+    /// The connection restarts on purpose, as it does after pairing.
+    RestartExpected = 176, Wait,
+    "The connection restarts on purpose, as it does after pairing.",
+    "TODO-REMEDY: see the evidence.",
+    "连接按预期重启，配对后即如此。",
+    "TODO-REMEDY：请查看证据。";
+    /// The chat network says that its service is unavailable.
+    ServiceUnavailable = 177, Reconnect,
+    "The chat network says that its service is unavailable.",
+    "TODO-REMEDY: see the evidence.",
+    "聊天网络表示其服务不可用。",
+    "TODO-REMEDY：请查看证据。";
+    /// Events flow, but API calls are not answered.
+    ApiUnresponsive = 180, Reconnect,
+    "Events flow, but API calls are not answered.",
+    "TODO-REMEDY: see the evidence.",
+    "事件正常，但 API 调用没有应答。",
+    "TODO-REMEDY：请查看证据。";
+    /// The gateway's own health check says no.
+    BackendUnhealthy = 182, Restart,
+    "The gateway's own health check says no.",
+    "TODO-REMEDY: see the evidence.",
+    "网关自身的健康检查未通过。",
+    "TODO-REMEDY：请查看证据。";
+    /// The other end has not dialled in.
+    PeerAbsent = 184, Wait,
+    "The other end has not dialled in.",
+    "TODO-REMEDY: see the evidence.",
+    "对端尚未连接进来。",
+    "TODO-REMEDY：请查看证据。";
 }

@@ -44,6 +44,8 @@ named! {
         Kernel = 3, "kernel";
         /// The gateway says so itself.
         Report = 4, "report";
+        /// The gateway's own interfaces (REST, events), read by the adapter of its kind.
+        Adapter = 5, "adapter";
     }
 }
 

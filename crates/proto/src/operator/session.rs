@@ -20,6 +20,7 @@ pub fn session_source(source: Source) -> v1::SessionSource {
         Source::Relay => v1::SessionSource::Relay,
         Source::Kernel => v1::SessionSource::Kernel,
         Source::Report => v1::SessionSource::Report,
+        Source::Adapter => v1::SessionSource::Adapter,
     }
 }
 

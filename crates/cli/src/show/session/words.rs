@@ -16,6 +16,7 @@ pub(crate) fn source(source: SessionSource, lang: Lang) -> &'static str {
         SessionSource::Relay => ("relay", "中继"),
         SessionSource::Kernel => ("kernel", "内核"),
         SessionSource::Report => ("report", "自报"),
+        SessionSource::Adapter => ("adapter", "适配器"),
     };
     either(lang, en, zh)
 }
@@ -28,6 +29,7 @@ pub(super) fn source_meaning(source: SessionSource, lang: Lang) -> &'static str 
         SessionSource::Relay => ("the relay in its path", "位于路径中的中继"),
         SessionSource::Kernel => ("the kernel's view of the TCP connection", "内核所见的 TCP 连接"),
         SessionSource::Report => ("the gateway's own word", "网关自己的报告"),
+        SessionSource::Adapter => ("the gateway's own interfaces", "网关自身的接口"),
     };
     either(lang, en, zh)
 }

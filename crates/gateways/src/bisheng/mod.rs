@@ -1,0 +1,1 @@
+//! Bisheng: backend, each proxy hop, health.

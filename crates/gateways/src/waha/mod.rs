@@ -1,0 +1,1 @@
+//! WAHA: sessions API and events.
