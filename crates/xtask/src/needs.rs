@@ -101,6 +101,15 @@ pub const HAPROXY: Need = Need {
     brew: &["haproxy"],
 };
 
+/// Apache's httpd, as nginx. Debian's package starts a server of its own on port 80, as it would for anybody.
+pub const APACHE: Need = Need {
+    what: "Apache httpd",
+    why: "it is one of the proxies whose faults are told apart, and whose mended configuration is tried out",
+    found: || server_on_path("apache2") || server_on_path("httpd"),
+    debian: &["apache2"],
+    brew: &["httpd"],
+};
+
 /// Debian puts servers where only root's path looks.
 fn server_on_path(program: &str) -> bool {
     process::on_path(program).is_some() || Path::new("/usr/sbin").join(program).is_file()

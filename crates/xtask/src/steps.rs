@@ -72,6 +72,7 @@ pub const STEPS: &[Step] = &[
             needs::PYTHON,
             needs::NGINX,
             needs::HAPROXY,
+            needs::APACHE,
             needs::IPROUTE,
         ],
         run: test,
@@ -110,6 +111,7 @@ fn doc(workspace: &Workspace) -> anyhow::Result<String> {
 /// Plain `cargo test`, since nothing more may be installed. All test programs run even when one fails.
 fn test(workspace: &Workspace) -> anyhow::Result<String> {
     npm::install(workspace, "tests/gateways")?;
+    npm::install(workspace, "tests/gateways/onebot")?;
     npm::install(workspace, "clients/node/test/baileys")?;
     python::install(workspace)?;
     let mut tally = Tally::default();
