@@ -23,8 +23,20 @@ pub enum IoFault {
     Eof,
     /// The name has no address, or the resolver did not answer.
     NotResolved,
-    /// A certificate that is expired, not yet valid, not trusted or made for another name.
+    /// A certificate past its end.
+    CertificateExpired,
+    /// A certificate before its beginning, or a clock that is wrong.
+    CertificateEarly,
+    /// A certificate for another name.
+    CertificateName,
+    /// A certificate of nobody who is trusted.
+    CertificateUntrusted,
+    /// A certificate that is not accepted for another reason.
     Certificate,
+    /// No TLS version in common (RFC 8446 §6.2: alert 70).
+    TlsVersion,
+    /// TLS was spoken to something that does not speak it, or the reverse.
+    NotTls,
     /// TLS failed for another reason: alert, no common version, bytes that are not TLS.
     Tls,
     /// Bytes that are not what the protocol asks for: not HTTP, not a frame.
@@ -80,7 +92,13 @@ pub fn cause_of_io(fault: IoFault, step: Step) -> Cause {
     match (step, fault) {
         (_, F::LocalResources) => Cause::ObserverStalled,
         (_, F::Unreachable) => Cause::NetworkUnreachable,
+        (_, F::CertificateExpired) => Cause::CertificateExpired,
+        (_, F::CertificateEarly) => Cause::CertificateNotYetValid,
+        (_, F::CertificateName) => Cause::CertificateNameMismatch,
+        (_, F::CertificateUntrusted) => Cause::CertificateNotTrusted,
         (_, F::Certificate) => Cause::CertificateInvalid,
+        (_, F::TlsVersion) => Cause::TlsVersionRefused,
+        (_, F::NotTls) => Cause::SchemeSwapped,
         (Step::Resolve, _) | (_, F::NotResolved) => Cause::NameNotResolved,
 
         (Step::Connect, F::Refused) => Cause::ConnectionRefused,
@@ -116,7 +134,13 @@ pub fn refusal_from_io(fault: IoFault, step: Step, took: Duration, detail: &str)
         Cause::ConnectionRefused => format!("the connection was refused after {t}: nothing listens there"),
         Cause::ConnectTimedOut => format!("no answer to the connection attempt within {t}"),
         Cause::NetworkUnreachable => "there is no way to the address from this host".to_owned(),
-        Cause::CertificateInvalid => "the TLS certificate is not valid".to_owned(),
+        Cause::CertificateInvalid
+        | Cause::CertificateExpired
+        | Cause::CertificateNotYetValid
+        | Cause::CertificateNameMismatch
+        | Cause::CertificateNotTrusted => "the TLS certificate is not valid".to_owned(),
+        Cause::TlsVersionRefused => "the two ends have no TLS version in common".to_owned(),
+        Cause::SchemeSwapped => "TLS meets plain HTTP: ws and wss are swapped, or the port is another's".to_owned(),
         Cause::TlsFailed => "the TLS handshake failed: is this a plain port (ws, not wss)?".to_owned(),
         Cause::HandshakeTimedOut => {
             format!("the connection was accepted, then no answer to the {step} step for {t}")

@@ -118,9 +118,9 @@ async fn attempt(
 pub(crate) fn fault_of(error: &io::Error) -> (IoFault, String) {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(problem)) => {
-            (IoFault::Certificate, tls::certificate_words(problem))
+            (tls::certificate_fault(problem), tls::certificate_words(problem))
         }
-        Some(other) => (IoFault::Tls, tls::words(other)),
+        Some(other) => (tls::fault(other), tls::words(other)),
         None => (IoFault::of(error), error.to_string()),
     }
 }

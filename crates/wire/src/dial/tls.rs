@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::handshake::{Refusal, Step};
-use rustls::CertificateError;
+use mooring_core::classify::IoFault;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -44,6 +45,32 @@ pub(super) async fn handshake(
             let refusal = refuse_io(&error, Step::Tls, recorder);
             Err(Failure::over(refusal, Transport::plain(stream.into_inner())))
         }
+    }
+}
+
+/// Which kind of wrong a certificate is.
+pub(super) fn certificate_fault(problem: &CertificateError) -> IoFault {
+    use CertificateError as E;
+    match problem {
+        E::Expired | E::ExpiredContext { .. } => IoFault::CertificateExpired,
+        E::NotValidYet | E::NotValidYetContext { .. } => IoFault::CertificateEarly,
+        E::NotValidForName | E::NotValidForNameContext { .. } => IoFault::CertificateName,
+        E::UnknownIssuer | E::BadSignature => IoFault::CertificateUntrusted,
+        // A self-signed certificate that is used as a server's own: webpki's words for "this is a CA".
+        other if other.to_string().contains("CaUsedAsEndEntity") => IoFault::CertificateUntrusted,
+        _ => IoFault::Certificate,
+    }
+}
+
+/// Which kind of failure another TLS error is.
+pub(super) fn fault(error: &rustls::Error) -> IoFault {
+    match error {
+        rustls::Error::InvalidMessage(_) => IoFault::NotTls,
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => IoFault::TlsVersion,
+        _ => IoFault::Tls,
     }
 }
 
