@@ -5,6 +5,7 @@
 //! first — after the answer was judged, which needs it as it was. Short values and the protocol's own words are left:
 //! `13` or `transport=websocket` is no secret, and cutting it would ruin the evidence.
 
+use http::header::{HeaderName, ORIGIN, USER_AGENT};
 use mooring_core::handshake::HttpAnswer;
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, clip};
 
@@ -14,6 +15,8 @@ use crate::target::Target;
 const LEAST: usize = 6;
 /// As much of a secret as gives it away when the text is cut off within it.
 const LEAST_CUT: usize = 4;
+/// Headers that hold no secret.
+const PUBLIC: [HeaderName; 2] = [ORIGIN, USER_AGENT];
 /// What stands instead.
 const MARK: &str = "…";
 
@@ -25,7 +28,8 @@ impl Redactor {
     /// The secrets of this target: header values (an `Authorization` also without its scheme) and query values.
     pub(crate) fn of(target: &Target) -> Self {
         let mut secrets = Vec::new();
-        for (_, value) in target.headers() {
+        // Who asks is no secret, and an answer about an origin repeats it.
+        for (_, value) in target.headers().iter().filter(|(n, _)| !PUBLIC.contains(n)) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             if let Some((_, token)) = value.split_once(' ') {
                 secrets.push(token.trim().to_owned());
