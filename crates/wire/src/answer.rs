@@ -34,6 +34,8 @@ pub(crate) struct Head {
 pub(crate) enum Unreadable {
     /// Not HTTP; with the reason.
     Malformed(String),
+    /// TLS where plain HTTP was expected.
+    Tls(String),
     /// Beyond the limits; with the limit.
     TooLarge(String),
 }
@@ -71,7 +73,7 @@ pub(crate) fn check_start(buf: &[u8]) -> Result<(), Unreadable> {
     }
     // A TLS alert or handshake record (RFC 8446 §5.1) in answer to our plain GET.
     if matches!(buf, [0x15 | 0x16, 0x03, ..] | [0x15]) {
-        return Err(Unreadable::Malformed("it answers with TLS: use wss:// in the url".to_owned()));
+        return Err(Unreadable::Tls("it answers with TLS: use wss:// in the url".to_owned()));
     }
     let start: String = buf.iter().take(32).flat_map(|b| b.escape_ascii()).map(char::from).collect();
     Err(Unreadable::Malformed(format!("it does not speak HTTP: it begins with `{start}`")))
@@ -217,7 +219,9 @@ mod tests {
             (b"HTTP/2.0 200", "HTTP/2.0"),
             (b"\x00\x1b[31m", "\\x00\\x1b[31m"),
         ] {
-            let Err(Unreadable::Malformed(why)) = check_start(bytes) else { panic!("{bytes:?}") };
+            let Err(Unreadable::Malformed(why) | Unreadable::Tls(why)) = check_start(bytes) else {
+                panic!("{bytes:?}")
+            };
             assert!(why.contains(needle), "{why}");
         }
     }

@@ -39,23 +39,35 @@ impl Default for ExamineConfig {
 }
 
 /// What was learnt while the session was open.
-#[derive(Default)]
-struct Findings {
-    messages: usize,
-    rtt: Option<Duration>,
-    closed: Option<Close>,
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct After {
+    /// Messages that came.
+    pub messages: usize,
+    /// Round trip of our ping.
+    pub rtt: Option<Duration>,
+    /// How the session ended, where we did not end it.
+    pub closed: Option<Close>,
     /// Code and reason of the peer's answer to our Close.
-    echo: Option<(u16, String)>,
+    pub echo: Option<(u16, String)>,
+}
+
+/// An examination, told in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// Step by step.
+    pub report: HandshakeReport,
+    /// What came after the handshake, where it went through.
+    pub after: Option<After>,
 }
 
 /// Examines a target once. The report ends with [`Step::Close`], if the handshake went that far; an end that the
 /// gateway brought about itself, and a gateway that is open but answers neither ping nor Close, are refusals at that
 /// step. A ping unanswered alone is told in the step's detail.
-pub async fn examine(target: &Target, config: ExamineConfig) -> HandshakeReport {
+pub async fn examine(target: &Target, config: ExamineConfig) -> Examined {
     let start = Instant::now();
     let Dialled { mut report, session } = Box::pin(dial(target)).await;
-    let Some(mut session) = session else { return report };
-    let mut findings = Findings::default();
+    let Some(mut session) = session else { return Examined { report, after: None } };
+    let mut findings = After::default();
     watch(&mut session, &config, &mut findings).await;
     let closing = Instant::now();
     if findings.closed.is_none() {
@@ -75,11 +87,11 @@ pub async fn examine(target: &Target, config: ExamineConfig) -> HandshakeReport 
     }
     report.took = now.duration_since(start);
     session.finish().await;
-    report
+    Examined { report, after: Some(findings) }
 }
 
 /// Pings and watches until the answer and the settling time are both there, or the time is over.
-async fn watch(session: &mut Session, config: &ExamineConfig, findings: &mut Findings) {
+async fn watch(session: &mut Session, config: &ExamineConfig, findings: &mut After) {
     let asked = Instant::now();
     let payload = rand::random::<u128>().to_be_bytes();
     session.ping(payload);
@@ -124,7 +136,7 @@ async fn watch(session: &mut Session, config: &ExamineConfig, findings: &mut Fin
 }
 
 /// Closes with 1000 and waits for the answer.
-async fn leave(session: &mut Session, config: &ExamineConfig, findings: &mut Findings) {
+async fn leave(session: &mut Session, config: &ExamineConfig, findings: &mut After) {
     session.close(1000, "examination over");
     let until = Instant::now() + config.close_timeout;
     while Instant::now() < until {
@@ -139,7 +151,7 @@ async fn leave(session: &mut Session, config: &ExamineConfig, findings: &mut Fin
     }
 }
 
-fn verdict(found: &Findings, took: Duration, config: &ExamineConfig) -> (bool, String, Option<Refusal>) {
+fn verdict(found: &After, took: Duration, config: &ExamineConfig) -> (bool, String, Option<Refusal>) {
     if let Some(close) = &found.closed {
         let verdict = cause_of_close(close, &RecentCloses::default());
         let refusal = Refusal { step: Step::Close, cause: verdict.cause, message: verdict.message.clone() };

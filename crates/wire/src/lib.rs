@@ -32,7 +32,7 @@ pub mod url;
 pub use canary::{CanaryCommand, CanaryConfig};
 pub use dial::exchange::{Ask, Cookies, Exchange, exchange};
 pub use dial::{Dialled, dial};
-pub use examine::{ExamineConfig, examine};
+pub use examine::{After, ExamineConfig, Examined, examine};
 pub use lag::LagMeter;
 pub use session::{Body, Data, End, Event, Session};
 pub use target::{Limits, Target, TargetError, Timeouts};

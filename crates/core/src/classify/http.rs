@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::io::is_engine_io_grace;
 use super::text::{quote, short};
 use crate::cause::Cause;
+use crate::diagnosis::{Probe, Saw, first_opinion};
 use crate::handshake::{HttpAnswer, Refusal, Step};
 use crate::limits::{MAX_MESSAGE, clip};
 
@@ -105,121 +105,35 @@ fn refusal_of_101(answer: &HttpAnswer, facts: &UpgradeFacts<'_>) -> Option<Refus
     }
 }
 
-/// Cause and hint for any status but 101. Signatures before statuses; a comment names the server that sends each.
+/// The engine's first opinion, in the words of this case. One answer alone is all there is here; who can look further
+/// (`mooring doctor`) asks the same engine with more.
 fn cause_of_status(answer: &HttpAnswer, facts: &UpgradeFacts<'_>) -> (Cause, String) {
-    let body = answer.body_start.trim();
-    let has = |needle: &str| body.contains(needle);
-    let is = |cause, hint: &str| (cause, hint.to_owned());
+    let saw = Saw { answer: Some(answer.clone()), took: facts.took, ..Saw::default() };
+    let Some(opinion) = first_opinion(saw, Probe::Upgrade) else {
+        return (Cause::WrongProtocol, "not an answer that HTTP knows".to_owned());
+    };
+    let mut hint = opinion.sign.words().en.to_owned();
     match answer.status {
-        200..=299 => is(Cause::UpgradeNotPerformed, "the path is served as an ordinary page"),
         300..=399 => {
             let to = answer
                 .header("location")
                 .map_or_else(|| "nowhere".to_owned(), |l| format!("`{}`", quote(l, 120)));
-            (Cause::Redirected, format!("redirected to {to}, which WebSocket clients do not follow"))
+            hint = format!("redirected to {to}, which WebSocket clients do not follow");
         }
-        400 => cause_of_400(answer, body),
-        401 | 403 | 407 if body.is_empty() => {
-            // uvicorn's bare 403 stands for a wrong path as well as for a refusal.
-            is(Cause::CredentialsRefused, "refused without a word: token, required headers, origin or path")
-        }
-        401 | 403 | 407 => is(Cause::CredentialsRefused, "token, required headers or origin are refused"),
-        // Express' (finalhandler's) page for a plain GET: the request reached the HTTP application, not the WebSocket
-        // server, and a WebSocket server on this server object would have taken it.
-        404 if has("Cannot GET") => is(
-            Cause::UpgradeNotPerformed,
-            "the HTTP application answered; no WebSocket server is attached to this listener, or a proxy stripped the upgrade headers",
-        ),
-        // FastAPI/Starlette: a websocket route met by a plain GET. A real upgrade to a wrong path would be a 403.
-        404 if has(r#"{"detail":"Not Found"}"#) => is(
-            Cause::ProxyStrippedUpgrade,
-            "the application received a plain GET: a proxy stripped the upgrade headers",
-        ),
-        404 | 410 => is(Cause::WrongPath, "the path is not known there"),
-        426 if answer.header("sec-websocket-version").is_some_and(|v| !v.contains("13")) => {
-            is(Cause::HandshakeRefused, "the server speaks another WebSocket version than 13")
-        }
-        // A stand-alone `ws` server sends `Upgrade Required` only to requests without upgrade headers.
-        426 => is(
-            Cause::ProxyStrippedUpgrade,
-            "the server received a plain GET: a proxy stripped the upgrade headers",
-        ),
         429 => {
-            let after = answer
-                .header("retry-after")
-                .map_or_else(String::new, |v| format!("; retry after {}", quote(v, 40)));
-            (Cause::RateLimited, format!("too many requests{after}"))
+            if let Some(after) = answer.header("retry-after") {
+                hint.push_str("; retry after ");
+                hint.push_str(&quote(after, 40));
+            }
         }
-        401..=499 => is(Cause::HandshakeRefused, "the handshake is refused"),
-        // Evolution API: not activated. It answers, so a restart cannot help.
-        503 if has("LICENSE_REQUIRED") => is(Cause::HandshakeRefused, "the gateway is not licensed yet"),
-        502 if is_engine_io_grace(facts.took) => {
-            let t = short(facts.took);
-            (
-                Cause::BackendDown,
-                format!(
-                    "a proxy's backend closed without an answer after {t}: typical of Socket.IO refusing a raw client; is the path right?"
-                ),
-            )
+        502..=504 => {
+            hint.push_str(" (after ");
+            hint.push_str(&short(facts.took));
+            hint.push(')');
         }
-        502 | 503 => {
-            let t = short(facts.took);
-            (Cause::BackendDown, format!("a proxy has no working backend (answered after {t})"))
-        }
-        504 => (Cause::BackendHung, format!("a proxy gave up on its backend after {}", short(facts.took))),
-        // python-websockets behind an nginx left at its HTTP/1.0 upstream default.
-        505 if has("HTTP/1.0") => is(
-            Cause::ProxyStrippedUpgrade,
-            "a proxy speaks HTTP/1.0 to the gateway, which cannot carry an upgrade",
-        ),
-        500..=599 => is(Cause::ServerError, "the gateway failed while answering"),
-        _ => is(Cause::WrongProtocol, "not an answer that HTTP knows"),
+        _ => {}
     }
-}
-
-/// 400 is said for seven different faults.
-fn cause_of_400(answer: &HttpAnswer, body: &str) -> (Cause, String) {
-    let is = |cause, hint: &str| (cause, hint.to_owned());
-    let compact: String = body.chars().filter(|c| !c.is_whitespace()).collect();
-    if compact.starts_with(r#"{"code":3,"#) {
-        // Engine.IO: `transport=websocket` arrived as a plain GET.
-        return is(
-            Cause::ProxyStrippedUpgrade,
-            "Engine.IO received a plain GET: a proxy stripped the upgrade headers",
-        );
-    }
-    if compact.starts_with(r#"{"code":0,"#) || body == "Transport unknown" {
-        return is(Cause::WrongPath, "this is Engine.IO and the query lacks `EIO=4&transport=websocket`");
-    }
-    if compact.starts_with(r#"{"code":1,"#) {
-        return is(
-            Cause::HandshakeRefused,
-            "Engine.IO does not know the session: a balancer without sticky sessions",
-        );
-    }
-    // The `ws` package with a `path` option that does not match (a trailing slash counts).
-    if body == "Bad Request" {
-        return is(
-            Cause::WrongPath,
-            "the WebSocket server behind this listener has another path (a trailing slash counts)",
-        );
-    }
-    if body.contains("plain HTTP request was sent to HTTPS port") {
-        return is(Cause::WrongProtocol, "the port speaks TLS: use wss:// in the url");
-    }
-    if body.contains("Sec-WebSocket-Version") || answer.header("sec-websocket-version").is_some() {
-        return is(Cause::HandshakeRefused, "the server speaks another WebSocket version than 13");
-    }
-    // We send these headers correctly; somebody on the way did not pass them.
-    if body.contains("Sec-WebSocket-Key") || body.contains("Invalid Upgrade header") {
-        return is(Cause::ProxyStrippedUpgrade, "the upgrade headers arrived damaged: a proxy rewrites them");
-    }
-    // Socket.IO's allowRequest, in Evolution API's words.
-    if ["apiKey is required", "Invalid global token", "Authentication error"].iter().any(|t| body.contains(t))
-    {
-        return is(Cause::CredentialsRefused, "the token is missing or refused");
-    }
-    is(Cause::HandshakeRefused, "the handshake is refused")
+    (opinion.cause, hint)
 }
 
 #[cfg(test)]
@@ -251,25 +165,25 @@ mod tests {
             (204, "", &[("vary", "Origin")], C::UpgradeNotPerformed),
             (400, "Bad Request", &[("connection", "close")], C::WrongPath),
             (400, r#"{"code":3,"message":"Bad request"}"#, &[], C::ProxyStrippedUpgrade),
-            (400, r#"{"code":0,"message":"Transport unknown"}"#, &[], C::WrongPath),
-            (400, "Transport unknown", &[], C::WrongPath),
-            (400, r#"{"code":1,"message":"Session ID unknown"}"#, &[], C::HandshakeRefused),
-            (400, "Missing or invalid Sec-WebSocket-Key header", &[], C::ProxyStrippedUpgrade),
-            (400, "Invalid Upgrade header", &[], C::ProxyStrippedUpgrade),
-            (400, "x", &[("sec-websocket-version", "13, 8")], C::HandshakeRefused),
-            (400, "The plain HTTP request was sent to HTTPS port", &[], C::WrongProtocol),
-            (400, "Invalid global token", &[], C::CredentialsRefused),
+            (400, r#"{"code":0,"message":"Transport unknown"}"#, &[], C::TransportMissing),
+            (400, "Transport unknown", &[], C::TransportMissing),
+            (400, r#"{"code":1,"message":"Session ID unknown"}"#, &[], C::StickySessionsMissing),
+            (400, "Missing or invalid Sec-WebSocket-Key header", &[], C::MalformedHandshake),
+            (400, "Invalid Upgrade header", &[], C::MalformedHandshake),
+            (400, "x", &[("sec-websocket-version", "13, 8")], C::MalformedHandshake),
+            (400, "The plain HTTP request was sent to HTTPS port", &[], C::SchemeSwapped),
+            (400, "Invalid global token", &[], C::TokenRefused),
             (400, "whatever", &[], C::HandshakeRefused),
             (401, "", &[], C::CredentialsRefused),
             (403, "", &[], C::CredentialsRefused),
             (405, "", &[], C::HandshakeRefused),
             (429, "", &[("retry-after", "7")], C::RateLimited),
-            (500, "Internal Server Error", &[], C::ServerError),
+            (500, "Internal Server Error", &[], C::HandlerFailed),
             (502, "", &[], C::BackendDown),
             (503, "", &[], C::BackendDown),
-            (503, r#"{"code":"LICENSE_REQUIRED"}"#, &[], C::HandshakeRefused),
+            (503, r#"{"code":"LICENSE_REQUIRED"}"#, &[], C::LicenseRequired),
             (504, "", &[], C::BackendHung),
-            (505, "unsupported HTTP version: HTTP/1.0", &[], C::ProxyStrippedUpgrade),
+            (505, "unsupported HTTP version: HTTP/1.0", &[], C::UpstreamHttp10),
             (302, "", &[("location", "https://x/?token=s3cret")], C::Redirected),
             (100, "", &[], C::WrongProtocol),
             (999, "", &[], C::WrongProtocol),

@@ -140,7 +140,9 @@ pub fn refusal_from_io(fault: IoFault, step: Step, took: Duration, detail: &str)
         | Cause::CertificateNameMismatch
         | Cause::CertificateNotTrusted => "the TLS certificate is not valid".to_owned(),
         Cause::TlsVersionRefused => "the two ends have no TLS version in common".to_owned(),
-        Cause::SchemeSwapped => "TLS meets plain HTTP: ws and wss are swapped, or the port is another's".to_owned(),
+        Cause::SchemeSwapped => {
+            "TLS meets plain HTTP: ws and wss are swapped, or the port is another's".to_owned()
+        }
         Cause::TlsFailed => "the TLS handshake failed: is this a plain port (ws, not wss)?".to_owned(),
         Cause::HandshakeTimedOut => {
             format!("the connection was accepted, then no answer to the {step} step for {t}")

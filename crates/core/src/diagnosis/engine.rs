@@ -264,8 +264,17 @@ impl Clue {
 /// Whether an answer bears the name of a proxy; `None` without an answer.
 fn proxied(saw: &Saw) -> Option<bool> {
     const PROXIES: [&str; 11] = [
-        "nginx", "openresty", "tengine", "apache", "envoy", "caddy", "cloudflare", "varnish", "awselb",
-        "litespeed", "traefik",
+        "nginx",
+        "openresty",
+        "tengine",
+        "apache",
+        "envoy",
+        "caddy",
+        "cloudflare",
+        "varnish",
+        "awselb",
+        "litespeed",
+        "traefik",
     ];
     let answer = saw.answer.as_ref()?;
     let server = answer.header("server").unwrap_or_default().to_ascii_lowercase();
@@ -293,7 +302,8 @@ pub fn wanted(case: &Case) -> Vec<Want> {
         }
         let mut open: Vec<(u8, Probe)> = Vec::new();
         for candidate in &fault.candidates {
-            let rules = RULES.iter().filter(|r| r.cause == candidate.cause && r.signs.contains(&candidate.sign));
+            let rules =
+                RULES.iter().filter(|r| r.cause == candidate.cause && r.signs.contains(&candidate.sign));
             for lift in rules.flat_map(|r| r.lifts) {
                 if let Some(probe) = lift.clue.undecided(case, fault.place) {
                     open.push((lift.by.unsigned_abs(), probe));

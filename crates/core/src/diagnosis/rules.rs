@@ -77,12 +77,15 @@ const NEARER_SAME: Lift = lift(
     "it is the same one step nearer to the gateway",
     "更靠近网关的一步结果相同",
 );
-const PROXIED: Lift =
-    lift(20, Clue::Proxied, "the answer passed a proxy", "应答经过了代理");
+const PROXIED: Lift = lift(20, Clue::Proxied, "the answer passed a proxy", "应答经过了代理");
 const NOT_PROXIED: Lift =
     lift(-15, Clue::NotProxied, "the answer bears no proxy's name", "应答中没有代理的痕迹");
-const IS_DIRECT: Lift =
-    lift(-60, Clue::Direct, "this is the gateway itself, no proxy is before it", "此处即网关本身，前面没有代理");
+const IS_DIRECT: Lift = lift(
+    -60,
+    Clue::Direct,
+    "this is the gateway itself, no proxy is before it",
+    "此处即网关本身，前面没有代理",
+);
 const ENGINE_HERE: Lift = lift(
     45,
     Clue::Here(Probe::Polling, &[Polls]),
@@ -95,12 +98,8 @@ const NO_ENGINE: Lift = lift(
     "no Engine.IO answers at the same host",
     "同一主机上没有 Engine.IO 应答",
 );
-const ROOT_ANSWERS: Lift = lift(
-    35,
-    Clue::Here(Probe::Root, &[GetAnswered]),
-    "a plain GET of / is answered",
-    "普通 GET / 有应答",
-);
+const ROOT_ANSWERS: Lift =
+    lift(35, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered", "普通 GET / 有应答");
 const ROOT_SILENT: Lift = lift(
     -45,
     Clue::Here(Probe::Root, &[GetSilent, GetFailed, Refused]),
@@ -128,7 +127,10 @@ const IDENTITY_WORKS: Lift = lift(
 );
 const IDENTITY_FAILS: Lift = lift(
     -30,
-    Clue::Here(Probe::UpgradeWithIdentity, &[UvicornForbidden, HypercornUnauthorized, HypercornForbidden, HypercornNotFound]),
+    Clue::Here(
+        Probe::UpgradeWithIdentity,
+        &[UvicornForbidden, HypercornUnauthorized, HypercornForbidden, HypercornNotFound],
+    ),
     "with X-Self-ID and X-Client-Role it is refused all the same",
     "携带 X-Self-ID 与 X-Client-Role 后仍被拒绝",
 );
@@ -146,13 +148,23 @@ pub(super) const RULES: &[Rule] = &[
         C::ConnectionRefused,
         90,
         &[Refused],
-        &[lift(-20, Clue::Outer(&[BadGateway, HaproxyNoServer]), "a proxy before it says the same with a 5xx", "前面的代理以 5xx 表达了同样的问题")],
+        &[lift(
+            -20,
+            Clue::Outer(&[BadGateway, HaproxyNoServer]),
+            "a proxy before it says the same with a 5xx",
+            "前面的代理以 5xx 表达了同样的问题",
+        )],
     ),
     rule(
         C::BackendDown,
         30,
         &[Refused],
-        &[lift(65, Clue::Outer(&[BadGateway, HaproxyNoServer]), "the proxy before it answers 502 or 503 for want of it", "前面的代理因此返回 502 或 503")],
+        &[lift(
+            65,
+            Clue::Outer(&[BadGateway, HaproxyNoServer]),
+            "the proxy before it answers 502 or 503 for want of it",
+            "前面的代理因此返回 502 或 503",
+        )],
     ),
     rule(C::ConnectTimedOut, 95, &[ConnectSilent], &[]),
     rule(C::NetworkUnreachable, 95, &[NoRoute], &[]),
@@ -167,20 +179,30 @@ pub(super) const RULES: &[Rule] = &[
         C::SchemeSwapped,
         80,
         &[NotTls, PlainToTls],
-        &[lift(15, Clue::Here(Probe::UpgradeOtherScheme, &[Works]), "the other scheme works", "换用另一协议可以成功")],
+        &[lift(
+            15,
+            Clue::Here(Probe::UpgradeOtherScheme, &[Works]),
+            "the other scheme works",
+            "换用另一协议可以成功",
+        )],
     ),
     rule(C::TlsFailed, 85, &[TlsBroken], &[]),
     rule(C::WrongProtocol, 85, &[NotHttp, Bad101], &[]),
     // No answer at all.
     rule(C::RawClientOnSocketIo, 50, &[EmptyAfterGrace], &[ENGINE_HERE, NO_ENGINE]),
     rule(C::ClosedBeforeAnswer, 45, &[EmptyAfterGrace], &[]),
+    rule(C::UpgradeDestroyed, 55, &[EmptyAtOnce], &[ROOT_ANSWERS, ROOT_SILENT, OTHER_SLASH_WORKS]),
     rule(
-        C::UpgradeDestroyed,
-        55,
+        C::ClosedBeforeAnswer,
+        50,
         &[EmptyAtOnce],
-        &[ROOT_ANSWERS, ROOT_SILENT, OTHER_SLASH_WORKS],
+        &[lift(
+            -15,
+            Clue::Here(Probe::Root, &[GetAnswered]),
+            "a plain GET of / is answered",
+            "普通 GET / 有应答",
+        )],
     ),
-    rule(C::ClosedBeforeAnswer, 50, &[EmptyAtOnce], &[lift(-15, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered", "普通 GET / 有应答")]),
     rule(C::ClosedBeforeAnswer, 80, &[EmptyLater], &[]),
     rule(C::UpgradeIgnored, 50, &[Silent], &[ROOT_ANSWERS, ROOT_SILENT]),
     rule(
@@ -188,9 +210,24 @@ pub(super) const RULES: &[Rule] = &[
         50,
         &[Silent],
         &[
-            lift(35, Clue::Here(Probe::Root, &[GetSilent]), "a plain GET of / is not answered either", "普通 GET / 同样没有应答"),
-            lift(-40, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered", "普通 GET / 有应答"),
-            lift(-15, Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer]), "a proxy before it gave up waiting", "前面的代理已放弃等待"),
+            lift(
+                35,
+                Clue::Here(Probe::Root, &[GetSilent]),
+                "a plain GET of / is not answered either",
+                "普通 GET / 同样没有应答",
+            ),
+            lift(
+                -40,
+                Clue::Here(Probe::Root, &[GetAnswered]),
+                "a plain GET of / is answered",
+                "普通 GET / 有应答",
+            ),
+            lift(
+                -15,
+                Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer]),
+                "a proxy before it gave up waiting",
+                "前面的代理已放弃等待",
+            ),
         ],
     ),
     rule(
@@ -198,9 +235,24 @@ pub(super) const RULES: &[Rule] = &[
         20,
         &[Silent],
         &[
-            lift(40, Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer]), "a proxy before it gave up waiting", "前面的代理已放弃等待"),
-            lift(35, Clue::Here(Probe::Root, &[GetSilent]), "a plain GET of / is not answered either", "普通 GET / 同样没有应答"),
-            lift(-40, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered", "普通 GET / 有应答"),
+            lift(
+                40,
+                Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer]),
+                "a proxy before it gave up waiting",
+                "前面的代理已放弃等待",
+            ),
+            lift(
+                35,
+                Clue::Here(Probe::Root, &[GetSilent]),
+                "a plain GET of / is not answered either",
+                "普通 GET / 同样没有应答",
+            ),
+            lift(
+                -40,
+                Clue::Here(Probe::Root, &[GetAnswered]),
+                "a plain GET of / is answered",
+                "普通 GET / 有应答",
+            ),
         ],
     ),
     // Proxies that keep the upgrade to themselves, and servers that have none.
@@ -211,26 +263,56 @@ pub(super) const RULES: &[Rule] = &[
         &[UpgradeRequired],
         &[lift(50, Clue::Direct, "this is the server itself", "此处即服务器本身")],
     ),
-    rule(C::ProxyStrippedUpgrade, 50, &[ExpressNotFound], &[NEARER_WORKS, PROXIED, NOT_PROXIED, IS_DIRECT, NEARER_SAME]),
+    rule(
+        C::ProxyStrippedUpgrade,
+        50,
+        &[ExpressNotFound],
+        &[NEARER_WORKS, PROXIED, NOT_PROXIED, IS_DIRECT, NEARER_SAME],
+    ),
     rule(
         C::UpgradeNotPerformed,
         55,
         &[ExpressNotFound],
         &[
-            lift(-50, Clue::Nearer(&[Works]), "the same upgrade works one step nearer to the gateway", "同样的升级在更靠近网关的一步可以成功"),
-            lift(35, Clue::Direct, "this is the server itself, no proxy is before it", "此处即服务器本身，前面没有代理"),
+            lift(
+                -50,
+                Clue::Nearer(&[Works]),
+                "the same upgrade works one step nearer to the gateway",
+                "同样的升级在更靠近网关的一步可以成功",
+            ),
+            lift(
+                35,
+                Clue::Direct,
+                "this is the server itself, no proxy is before it",
+                "此处即服务器本身，前面没有代理",
+            ),
             lift(15, Clue::NotProxied, "the answer bears no proxy's name", "应答中没有代理的痕迹"),
             lift(-10, Clue::Proxied, "the answer passed a proxy", "应答经过了代理"),
         ],
     ),
-    rule(C::ProxyStrippedUpgrade, 45, &[OrdinaryPage], &[NEARER_WORKS, PROXIED, NOT_PROXIED, IS_DIRECT, NEARER_SAME]),
+    rule(
+        C::ProxyStrippedUpgrade,
+        45,
+        &[OrdinaryPage],
+        &[NEARER_WORKS, PROXIED, NOT_PROXIED, IS_DIRECT, NEARER_SAME],
+    ),
     rule(
         C::UpgradeNotPerformed,
         60,
         &[OrdinaryPage],
         &[
-            lift(-50, Clue::Nearer(&[Works]), "the same upgrade works one step nearer to the gateway", "同样的升级在更靠近网关的一步可以成功"),
-            lift(30, Clue::Direct, "this is the server itself, no proxy is before it", "此处即服务器本身，前面没有代理"),
+            lift(
+                -50,
+                Clue::Nearer(&[Works]),
+                "the same upgrade works one step nearer to the gateway",
+                "同样的升级在更靠近网关的一步可以成功",
+            ),
+            lift(
+                30,
+                Clue::Direct,
+                "this is the server itself, no proxy is before it",
+                "此处即服务器本身，前面没有代理",
+            ),
             lift(15, Clue::NotProxied, "the answer bears no proxy's name", "应答中没有代理的痕迹"),
             lift(-10, Clue::Proxied, "the answer passed a proxy", "应答经过了代理"),
         ],
@@ -240,12 +322,27 @@ pub(super) const RULES: &[Rule] = &[
         70,
         &[IndexPage],
         &[
-            lift(15, Clue::Nearer(&[Works]), "the same upgrade works one step nearer to the gateway", "同样的升级在更靠近网关的一步可以成功"),
+            lift(
+                15,
+                Clue::Nearer(&[Works]),
+                "the same upgrade works one step nearer to the gateway",
+                "同样的升级在更靠近网关的一步可以成功",
+            ),
             lift(10, Clue::Proxied, "the page comes from a proxy", "页面来自代理"),
-            lift(5, Clue::Expects(&[Kind::Bisheng]), "Bisheng's nginx does so for paths it does not know", "Bisheng 的 nginx 对未知路径会这样应答"),
+            lift(
+                5,
+                Clue::Expects(&[Kind::Bisheng]),
+                "Bisheng's nginx does so for paths it does not know",
+                "Bisheng 的 nginx 对未知路径会这样应答",
+            ),
         ],
     ),
-    rule(C::UpgradeNotPerformed, 50, &[IndexPage], &[lift(-20, Clue::Proxied, "the page comes from a proxy", "页面来自代理")]),
+    rule(
+        C::UpgradeNotPerformed,
+        50,
+        &[IndexPage],
+        &[lift(-20, Clue::Proxied, "the page comes from a proxy", "页面来自代理")],
+    ),
     rule(C::ProxyStrippedUpgrade, 85, &[EngineBadRequest], &[NEARER_WORKS, PROXIED, IS_DIRECT]),
     rule(
         C::ProxyStrippedUpgrade,
@@ -256,27 +353,62 @@ pub(super) const RULES: &[Rule] = &[
             PROXIED,
             IS_DIRECT,
             NEARER_SAME,
-            lift(15, Clue::Nearer(&[UvicornForbidden, FastApiForbidden, FastApiUnauthorized]), "one step nearer the application itself judges the upgrade", "更靠近一步时由应用自身判断升级请求"),
+            lift(
+                15,
+                Clue::Nearer(&[UvicornForbidden, FastApiForbidden, FastApiUnauthorized]),
+                "one step nearer the application itself judges the upgrade",
+                "更靠近一步时由应用自身判断升级请求",
+            ),
         ],
     ),
-    rule(C::WrongPath, 30, &[FastApiNotFound], &[lift(45, Clue::Direct, "this is the application itself", "此处即应用本身")]),
-    rule(C::UpstreamHttp10, 92, &[OldHttp], &[]),
-    rule(C::MalformedHandshake, 85, &[KeyDamaged, Upgrade426Version], &[PROXIED, NEARER_WORKS]),
     rule(
         C::WrongPath,
-        85,
-        &[WsOtherPath],
-        &[OTHER_SLASH_WORKS, OTHER_PATH_WORKS],
+        30,
+        &[FastApiNotFound],
+        &[lift(45, Clue::Direct, "this is the application itself", "此处即应用本身")],
     ),
+    rule(C::UpstreamHttp10, 92, &[OldHttp], &[]),
+    rule(C::MalformedHandshake, 85, &[KeyDamaged, VersionDamaged], &[PROXIED, NEARER_WORKS]),
+    rule(C::WrongPath, 85, &[WsOtherPath], &[OTHER_SLASH_WORKS, OTHER_PATH_WORKS]),
     // Engine.IO.
-    rule(C::TransportMissing, 92, &[EngineNoTransport], &[lift(5, Clue::Here(Probe::UpgradeEngineIo, &[Works]), "with `EIO=4&transport=websocket` it is accepted", "加上 `EIO=4&transport=websocket` 即可接受")]),
+    rule(
+        C::TransportMissing,
+        92,
+        &[EngineNoTransport],
+        &[lift(
+            5,
+            Clue::Here(Probe::UpgradeEngineIo, &[Works]),
+            "with `EIO=4&transport=websocket` it is accepted",
+            "加上 `EIO=4&transport=websocket` 即可接受",
+        )],
+    ),
     rule(C::EngineIoVersionMismatch, 92, &[EngineOtherVersion], &[]),
-    rule(C::StickySessionsMissing, 88, &[EngineUnknownSession], &[lift(10, Clue::Here(Probe::Sticky, &[EngineUnknownSession]), "follow-up polls reach other processes", "后续轮询到达了其他进程")]),
+    rule(
+        C::StickySessionsMissing,
+        88,
+        &[EngineUnknownSession],
+        &[lift(
+            10,
+            Clue::Here(Probe::Sticky, &[EngineUnknownSession]),
+            "follow-up polls reach other processes",
+            "后续轮询到达了其他进程",
+        )],
+    ),
     rule(C::TokenMissing, 93, &[KeyNotSent], &[]),
     rule(C::TokenRefused, 90, &[KeyWrong], &[lift(-35, Clue::NoToken, "no token was sent", "未发送令牌")]),
     rule(C::TokenMissing, 30, &[KeyWrong], &[lift(50, Clue::NoToken, "no token was sent", "未发送令牌")]),
     rule(C::CredentialsRefused, 80, &[EngineForbidden], &[]),
-    rule(C::NamespaceNotReady, 92, &[NamespaceUnknown], &[lift(5, Clue::Expects(&[Kind::Evolution]), "Evolution makes a namespace with its first event", "Evolution 在首个事件时才创建命名空间")]),
+    rule(
+        C::NamespaceNotReady,
+        92,
+        &[NamespaceUnknown],
+        &[lift(
+            5,
+            Clue::Expects(&[Kind::Evolution]),
+            "Evolution makes a namespace with its first event",
+            "Evolution 在首个事件时才创建命名空间",
+        )],
+    ),
     rule(C::CredentialsRefused, 80, &[NamespaceRefused], &[]),
     rule(C::HandshakeRefused, 60, &[NamespaceFailed], &[]),
     rule(C::CorsRefused, 92, &[CorsClosed], &[]),
@@ -290,7 +422,17 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     rule(C::RawClientOnSocketIo, 60, &[GatewayErrorAfterGrace], &[ENGINE_HERE, NO_ENGINE]),
-    rule(C::RawClientOnSocketIo, 20, &[WsOtherPath], &[lift(10, Clue::Here(Probe::Polling, &[Polls]), "Engine.IO answers a long poll at the same host", "同一主机上的 Engine.IO 长轮询有应答")]),
+    rule(
+        C::RawClientOnSocketIo,
+        20,
+        &[WsOtherPath],
+        &[lift(
+            10,
+            Clue::Here(Probe::Polling, &[Polls]),
+            "Engine.IO answers a long poll at the same host",
+            "同一主机上的 Engine.IO 长轮询有应答",
+        )],
+    ),
     // Refusals.
     rule(C::LicenseRequired, 97, &[NotLicensed], &[]),
     rule(
@@ -308,16 +450,44 @@ pub(super) const RULES: &[Rule] = &[
             ),
         ],
     ),
-    rule(C::TokenRefused, 80, &[BareUnauthorized], &[ONEBOT, lift(-50, Clue::NoToken, "no token was sent", "未发送令牌")]),
-    rule(C::TokenMissing, 40, &[BareUnauthorized], &[lift(50, Clue::NoToken, "no token was sent", "未发送令牌"), TOKEN_WAS_SENT]),
+    rule(
+        C::TokenRefused,
+        80,
+        &[BareUnauthorized],
+        &[ONEBOT, lift(-50, Clue::NoToken, "no token was sent", "未发送令牌")],
+    ),
+    rule(
+        C::TokenMissing,
+        40,
+        &[BareUnauthorized],
+        &[lift(50, Clue::NoToken, "no token was sent", "未发送令牌"), TOKEN_WAS_SENT],
+    ),
     // The same bare 403 stands for five faults: what else is tried decides.
     rule(
         C::CredentialsRefused,
         55,
         &[UvicornForbidden],
-        &[lift(-20, Clue::Expects(&[Kind::Onebot11]), "OneBot frameworks say 403 for five things", "OneBot 框架以 403 表示五种问题")],
+        &[lift(
+            -20,
+            Clue::Expects(&[Kind::Onebot11]),
+            "OneBot frameworks say 403 for five things",
+            "OneBot 框架以 403 表示五种问题",
+        )],
     ),
-    rule(C::WrongPath, 40, &[UvicornForbidden], &[OTHER_PATH_WORKS, lift(-25, Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]), "the usual paths are refused too", "常见路径同样被拒绝")]),
+    rule(
+        C::WrongPath,
+        40,
+        &[UvicornForbidden],
+        &[
+            OTHER_PATH_WORKS,
+            lift(
+                -25,
+                Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]),
+                "the usual paths are refused too",
+                "常见路径同样被拒绝",
+            ),
+        ],
+    ),
     rule(C::HeaderMissing, 38, &[UvicornForbidden], &[IDENTITY_WORKS, IDENTITY_FAILS]),
     rule(
         C::TokenMissing,
@@ -326,9 +496,24 @@ pub(super) const RULES: &[Rule] = &[
         &[
             lift(30, Clue::NoToken, "no token was sent", "未发送令牌"),
             TOKEN_WAS_SENT,
-            lift(-25, Clue::Here(Probe::UpgradeKnownPaths, &[Works]), "another path is accepted without one", "另一路径无需令牌即可接受"),
-            lift(-25, Clue::Here(Probe::UpgradeWithIdentity, &[Works]), "with X-Self-ID it is accepted without one", "携带 X-Self-ID 时无需令牌即可接受"),
-            lift(15, Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]), "the usual paths are refused too", "常见路径同样被拒绝"),
+            lift(
+                -25,
+                Clue::Here(Probe::UpgradeKnownPaths, &[Works]),
+                "another path is accepted without one",
+                "另一路径无需令牌即可接受",
+            ),
+            lift(
+                -25,
+                Clue::Here(Probe::UpgradeWithIdentity, &[Works]),
+                "with X-Self-ID it is accepted without one",
+                "携带 X-Self-ID 时无需令牌即可接受",
+            ),
+            lift(
+                15,
+                Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]),
+                "the usual paths are refused too",
+                "常见路径同样被拒绝",
+            ),
         ],
     ),
     rule(
@@ -338,8 +523,18 @@ pub(super) const RULES: &[Rule] = &[
         &[
             HAS_TOKEN,
             NO_TOKEN_SENT,
-            lift(-25, Clue::Here(Probe::UpgradeKnownPaths, &[Works]), "another path accepts the same token", "另一路径接受同一令牌"),
-            lift(20, Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]), "the usual paths are refused too", "常见路径同样被拒绝"),
+            lift(
+                -25,
+                Clue::Here(Probe::UpgradeKnownPaths, &[Works]),
+                "another path accepts the same token",
+                "另一路径接受同一令牌",
+            ),
+            lift(
+                20,
+                Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]),
+                "the usual paths are refused too",
+                "常见路径同样被拒绝",
+            ),
         ],
     ),
     rule(C::HeaderMissing, 92, &[HypercornMissing, RoleRefused], &[]),
@@ -351,18 +546,56 @@ pub(super) const RULES: &[Rule] = &[
     rule(C::CredentialsRefused, 80, &[Unauthorized], &[]),
     rule(C::WrongPath, 80, &[NotFound], &[OTHER_SLASH_WORKS, OTHER_PATH_WORKS]),
     rule(C::RateLimited, 95, &[TooMany], &[]),
-    rule(C::HandshakeRefused, 70, &[OtherRefusal], &[]),
+    rule(C::HandshakeRefused, 70, &[OtherRefusal, OtherVersion], &[]),
     rule(C::Redirected, 92, &[Redirect], &[]),
-    rule(C::HandlerFailed, 70, &[HandlerBroke], &[lift(20, Clue::Here(Probe::Root, &[GetAnswered]), "plain requests are answered", "普通请求有应答"), lift(-20, Clue::Here(Probe::Root, &[GetFailed]), "plain requests fail too", "普通请求同样失败")]),
-    rule(C::ServerError, 55, &[HandlerBroke], &[lift(25, Clue::Here(Probe::Root, &[GetFailed]), "plain requests fail too", "普通请求同样失败")]),
-    rule(C::BackendDown, 40, &[GatewayErrorAfterGrace], &[lift(15, Clue::Here(Probe::Polling, &[NoEngine]), "no Engine.IO answers there", "此处没有 Engine.IO 应答")]),
+    rule(
+        C::HandlerFailed,
+        70,
+        &[HandlerBroke],
+        &[
+            lift(
+                20,
+                Clue::Here(Probe::Root, &[GetAnswered]),
+                "plain requests are answered",
+                "普通请求有应答",
+            ),
+            lift(-20, Clue::Here(Probe::Root, &[GetFailed]), "plain requests fail too", "普通请求同样失败"),
+        ],
+    ),
+    rule(
+        C::ServerError,
+        55,
+        &[HandlerBroke],
+        &[lift(25, Clue::Here(Probe::Root, &[GetFailed]), "plain requests fail too", "普通请求同样失败")],
+    ),
+    rule(
+        C::BackendDown,
+        40,
+        &[GatewayErrorAfterGrace],
+        &[lift(
+            15,
+            Clue::Here(Probe::Polling, &[NoEngine]),
+            "no Engine.IO answers there",
+            "此处没有 Engine.IO 应答",
+        )],
+    ),
     rule(
         C::UpgradeIgnored,
         40,
         &[ProxyGaveUp, ApacheBadAnswer],
         &[
-            lift(45, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered through the same proxy", "经同一代理的普通 GET / 有应答"),
-            lift(-20, Clue::Here(Probe::Root, &[GetSilent, GetFailed]), "a plain GET of / is not answered either", "普通 GET / 同样没有应答"),
+            lift(
+                45,
+                Clue::Here(Probe::Root, &[GetAnswered]),
+                "a plain GET of / is answered through the same proxy",
+                "经同一代理的普通 GET / 有应答",
+            ),
+            lift(
+                -20,
+                Clue::Here(Probe::Root, &[GetSilent, GetFailed]),
+                "a plain GET of / is not answered either",
+                "普通 GET / 同样没有应答",
+            ),
         ],
     ),
     rule(
@@ -370,8 +603,18 @@ pub(super) const RULES: &[Rule] = &[
         65,
         &[ProxyGaveUp, ApacheBadAnswer],
         &[
-            lift(25, Clue::Here(Probe::Root, &[GetSilent, GetFailed]), "a plain GET of / is not answered either", "普通 GET / 同样没有应答"),
-            lift(-30, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered through the same proxy", "经同一代理的普通 GET / 有应答"),
+            lift(
+                25,
+                Clue::Here(Probe::Root, &[GetSilent, GetFailed]),
+                "a plain GET of / is not answered either",
+                "普通 GET / 同样没有应答",
+            ),
+            lift(
+                -30,
+                Clue::Here(Probe::Root, &[GetAnswered]),
+                "a plain GET of / is answered through the same proxy",
+                "经同一代理的普通 GET / 有应答",
+            ),
         ],
     ),
     rule(
@@ -380,14 +623,24 @@ pub(super) const RULES: &[Rule] = &[
         &[BadGateway, HaproxyNoServer],
         &[
             lift(15, Clue::Nearer(&[Refused]), "one step nearer TCP is refused", "更靠近一步 TCP 被拒绝"),
-            lift(-30, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered through the same proxy", "经同一代理的普通 GET / 有应答"),
+            lift(
+                -30,
+                Clue::Here(Probe::Root, &[GetAnswered]),
+                "a plain GET of / is answered through the same proxy",
+                "经同一代理的普通 GET / 有应答",
+            ),
         ],
     ),
     rule(
         C::UpgradeDestroyed,
         35,
         &[BadGateway],
-        &[lift(40, Clue::Here(Probe::Root, &[GetAnswered]), "a plain GET of / is answered through the same proxy", "经同一代理的普通 GET / 有应答")],
+        &[lift(
+            40,
+            Clue::Here(Probe::Root, &[GetAnswered]),
+            "a plain GET of / is answered through the same proxy",
+            "经同一代理的普通 GET / 有应答",
+        )],
     ),
     rule(C::ServerError, 75, &[OtherFailure], &[]),
     // A 101, and then.
@@ -397,31 +650,90 @@ pub(super) const RULES: &[Rule] = &[
         &[HttpInStream],
         &[lift(-40, Clue::EnginePath, "the path is Engine.IO's", "路径属于 Engine.IO"), NO_ENGINE_ON_HOST],
     ),
-    rule(C::EngineIoVersionMismatch, 45, &[HttpInStream], &[lift(40, Clue::EnginePath, "the path is Engine.IO's", "路径属于 Engine.IO")]),
+    rule(
+        C::EngineIoVersionMismatch,
+        45,
+        &[HttpInStream],
+        &[lift(40, Clue::EnginePath, "the path is Engine.IO's", "路径属于 Engine.IO")],
+    ),
     rule(C::ProtocolViolated, 80, &[ViolatedAfter], &[]),
     rule(C::WrongPath, 88, &[KarinOtherPath], &[OTHER_PATH_WORKS, ONEBOT]),
-    rule(C::WrongPath, 50, &[ClosedAtOnce], &[ONEBOT, OTHER_PATH_WORKS, lift(-30, Clue::EnginePath, "the path and query are Engine.IO's", "路径与查询串属于 Engine.IO")]),
+    rule(
+        C::WrongPath,
+        50,
+        &[ClosedAtOnce],
+        &[
+            ONEBOT,
+            OTHER_PATH_WORKS,
+            lift(-30, Clue::EnginePath, "the path and query are Engine.IO's", "路径与查询串属于 Engine.IO"),
+        ],
+    ),
     rule(C::ClosedByGateway, 45, &[ClosedAtOnce], &[]),
     rule(C::WrongPath, 60, &[DroppedAtOnce], &[ONEBOT, OTHER_PATH_WORKS, OTHER_SLASH_WORKS]),
-    rule(C::DroppedAtOnce, 58, &[DroppedAtOnce], &[lift(-15, Clue::Here(Probe::UpgradeKnownPaths, &[Works]), "another usual path is accepted", "另一个常见路径可以接受")]),
+    rule(
+        C::DroppedAtOnce,
+        58,
+        &[DroppedAtOnce],
+        &[lift(
+            -15,
+            Clue::Here(Probe::UpgradeKnownPaths, &[Works]),
+            "another usual path is accepted",
+            "另一个常见路径可以接受",
+        )],
+    ),
     rule(C::RefusedByPolicy, 85, &[RefusedAfter, PolicyLater], &[]),
     rule(C::HeartbeatMissed, 70, &[MuteAfter], &[]),
     rule(C::ClosedByGateway, 60, &[ClosedAfter, EndedLater], &[]),
-    rule(C::SubprotocolRefused, 92, &[SubprotocolRefused], &[lift(5, Clue::Here(Probe::UpgradeWithoutSubprotocol, &[Works]), "without one it is accepted", "不带子协议时可以接受")]),
+    rule(
+        C::SubprotocolRefused,
+        92,
+        &[SubprotocolRefused],
+        &[lift(
+            5,
+            Clue::Here(Probe::UpgradeWithoutSubprotocol, &[Works]),
+            "without one it is accepted",
+            "不带子协议时可以接受",
+        )],
+    ),
     // Established links.
     rule(
         C::IdleCut,
         55,
         &[CutInSilence],
         &[
-            lift(20, Clue::Again, "another session was cut after the same silence", "另一会话在相同静默后被切断"),
-            lift(20, Clue::DefaultIdle, "60 s is the default of nginx and of Apache", "60 秒是 nginx 与 Apache 的默认值"),
-            lift(25, Clue::Here(Probe::HoldPinging, &[HeldThrough]), "a session with pings outlives it", "持续 ping 的会话没有被切断"),
-            lift(-40, Clue::Here(Probe::HoldPinging, &[CutInTraffic, CutInSilence]), "a session with pings is cut too", "持续 ping 的会话同样被切断"),
+            lift(
+                20,
+                Clue::Again,
+                "another session was cut after the same silence",
+                "另一会话在相同静默后被切断",
+            ),
+            lift(
+                20,
+                Clue::DefaultIdle,
+                "60 s is the default of nginx and of Apache",
+                "60 秒是 nginx 与 Apache 的默认值",
+            ),
+            lift(
+                25,
+                Clue::Here(Probe::HoldPinging, &[HeldThrough]),
+                "a session with pings outlives it",
+                "持续 ping 的会话没有被切断",
+            ),
+            lift(
+                -40,
+                Clue::Here(Probe::HoldPinging, &[CutInTraffic, CutInSilence]),
+                "a session with pings is cut too",
+                "持续 ping 的会话同样被切断",
+            ),
             lift(-30, Clue::Others, "many others ended in the same moment", "大量其他会话同时断开"),
         ],
     ),
-    rule(C::SessionLost, 45, &[CutInSilence, CutInTraffic], &[lift(-15, Clue::Others, "many others ended in the same moment", "大量其他会话同时断开")]),
+    rule(
+        C::SessionLost,
+        45,
+        &[CutInSilence, CutInTraffic],
+        &[lift(-15, Clue::Others, "many others ended in the same moment", "大量其他会话同时断开")],
+    ),
     rule(C::KeepaliveTimeout, 95, &[ServerPingLost], &[]),
     rule(C::EngineIoPingUnanswered, 95, &[EnginePongMissing], &[]),
     rule(C::NamespaceConnectMissing, 95, &[NeverConnected], &[]),
@@ -435,19 +747,49 @@ pub(super) const RULES: &[Rule] = &[
         C::HalfOpen,
         60,
         &[Deaf],
-        &[lift(-25, Clue::Here(Probe::Root, &[GetSilent]), "nothing else is answered either", "其他请求同样没有应答"), lift(20, Clue::Here(Probe::Root, &[GetAnswered]), "new requests are answered", "新请求有应答")],
+        &[
+            lift(
+                -25,
+                Clue::Here(Probe::Root, &[GetSilent]),
+                "nothing else is answered either",
+                "其他请求同样没有应答",
+            ),
+            lift(20, Clue::Here(Probe::Root, &[GetAnswered]), "new requests are answered", "新请求有应答"),
+        ],
     ),
     rule(
         C::GatewayStalled,
         55,
         &[Deaf],
-        &[lift(35, Clue::Here(Probe::Root, &[GetSilent, GetFailed]), "nothing else is answered either", "其他请求同样没有应答"), lift(-30, Clue::Here(Probe::Root, &[GetAnswered]), "new requests are answered", "新请求有应答")],
+        &[
+            lift(
+                35,
+                Clue::Here(Probe::Root, &[GetSilent, GetFailed]),
+                "nothing else is answered either",
+                "其他请求同样没有应答",
+            ),
+            lift(-30, Clue::Here(Probe::Root, &[GetAnswered]), "new requests are answered", "新请求有应答"),
+        ],
     ),
 ];
 
-const NO_ENGINE_ON_HOST: Lift =
-    lift(10, Clue::Here(Probe::Polling, &[NoEngine]), "no Engine.IO answers at the same host", "同一主机上没有 Engine.IO 应答");
+const NO_ENGINE_ON_HOST: Lift = lift(
+    10,
+    Clue::Here(Probe::Polling, &[NoEngine]),
+    "no Engine.IO answers at the same host",
+    "同一主机上没有 Engine.IO 应答",
+);
 
 /// What an outer place shows when the fault is further in: the same fault, seen from outside.
-pub(super) const FOLLOWS: &[Sign] =
-    &[GatewayErrorAfterGrace, ProxyGaveUp, ApacheBadAnswer, HaproxyNoServer, BadGateway, OtherFailure, EmptyAfterGrace, EmptyAtOnce, EmptyLater, Silent];
+pub(super) const FOLLOWS: &[Sign] = &[
+    GatewayErrorAfterGrace,
+    ProxyGaveUp,
+    ApacheBadAnswer,
+    HaproxyNoServer,
+    BadGateway,
+    OtherFailure,
+    EmptyAfterGrace,
+    EmptyAtOnce,
+    EmptyLater,
+    Silent,
+];

@@ -160,9 +160,10 @@ signs! {
     Bad101 Upgrade [Status(101), By(Cause::WrongProtocol)], "a 101 that is no proper upgrade", "不合规的 101 应答";
 
     // Plain answers to an upgrade, each with the words of the software that writes them.
-    Upgrade426Version Upgrade [Status(426), Header("sec-websocket-version", "13"), Body("")]
-        Upgrade [Status(400), BodyHas("Sec-WebSocket-Version")] Upgrade [Status(400), Header("sec-websocket-version", "13")],
-        "the WebSocket server says that version or headers are damaged", "WebSocket 服务器表示版本或请求头已损坏";
+    VersionDamaged Upgrade [StatusFrom(400, 499), Header("sec-websocket-version", "13")] Upgrade [Status(400), BodyHas("Sec-WebSocket-Version")],
+        "the server asks for WebSocket version 13, which is what was sent: it arrived damaged", "服务器要求 WebSocket 版本 13，而发送的正是 13：请求在途中损坏";
+    OtherVersion Upgrade [StatusFrom(400, 499), Header("sec-websocket-version", "")],
+        "the server speaks another WebSocket version than 13", "服务器使用的 WebSocket 版本不是 13";
     UpgradeRequired Upgrade [Status(426)],
         "426 Upgrade Required: a WebSocket server was met by a plain GET", "426 Upgrade Required：WebSocket 服务器收到的是普通 GET";
     ExpressNotFound Upgrade [Status(404), BodyHas("Cannot GET")],

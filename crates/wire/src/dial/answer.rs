@@ -90,6 +90,7 @@ pub(super) async fn read_head(
     let unreadable = |why: Unreadable| {
         let (fault, words) = match why {
             Unreadable::Malformed(words) => (IoFault::Malformed, words),
+            Unreadable::Tls(words) => (IoFault::NotTls, words),
             Unreadable::TooLarge(words) => (IoFault::TooLarge, words),
         };
         refusal_from_io(fault, Step::Status, recorder.since_last(), &words)

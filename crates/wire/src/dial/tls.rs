@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use mooring_core::cause::Cause;
-use mooring_core::handshake::{Refusal, Step};
 use mooring_core::classify::IoFault;
+use mooring_core::handshake::{Refusal, Step};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 use tokio::net::TcpStream;
@@ -68,7 +68,8 @@ pub(super) fn fault(error: &rustls::Error) -> IoFault {
         rustls::Error::InvalidMessage(_) => IoFault::NotTls,
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
         | rustls::Error::PeerIncompatible(
-            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => IoFault::TlsVersion,
         _ => IoFault::Tls,
     }

@@ -24,7 +24,7 @@ async fn examined(address: std::net::SocketAddr) -> HandshakeReport {
         close_timeout: Duration::from_secs(20),
         ..CONFIG
     };
-    let report = soon("examine", examine(&target(address), config)).await;
+    let report = soon("examine", examine(&target(address), config)).await.report;
     check(&report);
     report
 }
@@ -79,7 +79,7 @@ async fn open_but_mute() {
         read_to_fin(&mut stream).await
     })
     .await;
-    let report = soon("examine", examine(&target(address), CONFIG)).await;
+    let report = soon("examine", examine(&target(address), CONFIG)).await.report;
     check(&report);
     assert_eq!(names(&report).last(), Some(&"close"));
     let refusal = report.outcome.unwrap_err();

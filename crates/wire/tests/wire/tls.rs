@@ -111,16 +111,16 @@ async fn each_bad_certificate_is_told_from_the_others() {
     let ca = Ca::new();
     let stranger = Ca::named("another CA");
     let renewed = Ca::new();
-    for (certificate, needle) in [
-        (ca.issue("gateway.example", 2000, 2001), "days ago; renew it"),
-        (ca.issue("gateway.example", 2089, 2090), "is a clock wrong?"),
-        (ca.issue("other.example", 2020, 2090), "other.example"),
-        (stranger.issue("gateway.example", 2020, 2090), "not trusted"),
-        (renewed.issue("gateway.example", 2020, 2090), "another key"),
+    for (certificate, needle, cause) in [
+        (ca.issue("gateway.example", 2000, 2001), "days ago; renew it", Cause::CertificateExpired),
+        (ca.issue("gateway.example", 2089, 2090), "is a clock wrong?", Cause::CertificateNotYetValid),
+        (ca.issue("other.example", 2020, 2090), "other.example", Cause::CertificateNameMismatch),
+        (stranger.issue("gateway.example", 2020, 2090), "not trusted", Cause::CertificateNotTrusted),
+        (renewed.issue("gateway.example", 2020, 2090), "another key", Cause::CertificateNotTrusted),
     ] {
         let (address, server) = serve_tls(certificate).await;
         let refusal = refused(&wss(address, &ca)).await;
-        assert_eq!((refusal.cause, refusal.step), (Cause::CertificateInvalid, Step::Tls), "{refusal:?}");
+        assert_eq!((refusal.cause, refusal.step), (cause, Step::Tls), "{refusal:?}");
         assert!(refusal.message.contains(needle), "{needle}: {}", refusal.message);
         soon("server", server).await.unwrap();
     }
@@ -137,7 +137,7 @@ async fn a_self_signed_certificate_is_not_trusted() {
     let der = params.self_signed(&key).unwrap().der().clone();
     let (address, server) = serve_tls((der, PrivateKeyDer::try_from(key.serialize_der()).unwrap())).await;
     let refusal = refused(&wss(address, &Ca::new())).await;
-    assert_eq!(refusal.cause, Cause::CertificateInvalid, "{refusal:?}");
+    assert_eq!(refusal.cause, Cause::CertificateNotTrusted, "{refusal:?}");
     assert!(refusal.message.contains("self-signed"), "{}", refusal.message);
     soon("server", server).await.unwrap();
 }
@@ -153,15 +153,15 @@ async fn swapped_schemes() {
         answer_and_end(stream, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await
     });
     let refusal = refused(&wss(address, &ca)).await;
-    assert_eq!((refusal.cause, refusal.step), (Cause::TlsFailed, Step::Tls));
-    assert!(refusal.message.contains("plain port"), "{}", refusal.message);
+    assert_eq!((refusal.cause, refusal.step), (Cause::SchemeSwapped, Step::Tls));
+    assert!(refusal.message.contains("swapped"), "{}", refusal.message);
     soon("server", server).await.unwrap().expect("no reset");
 
     // ws:// to a TLS port, which answers the GET with an alert.
     let (address, server) = serve_tls(ca.issue("gateway.example", 2020, 2090)).await;
     let report = dial(&target(address)).await.report;
     let refusal = report.outcome.unwrap_err();
-    assert_eq!((refusal.cause, refusal.step), (Cause::WrongProtocol, Step::Status));
+    assert_eq!((refusal.cause, refusal.step), (Cause::SchemeSwapped, Step::Status));
     assert!(refusal.message.contains("wss://"), "{}", refusal.message);
     soon("server", server).await.unwrap();
 }
