@@ -161,7 +161,7 @@ mod tests {
             (404, r#"{"detail":"Not Found"}"#, &[], C::ProxyStrippedUpgrade),
             (404, "", &[], C::WrongPath),
             (410, "", &[], C::WrongPath),
-            (200, "<!doctype html>", &[("content-type", "text/html")], C::UpgradeNotPerformed),
+            (200, "<!doctype html>", &[("content-type", "text/html")], C::SpaFallback),
             (204, "", &[("vary", "Origin")], C::UpgradeNotPerformed),
             (400, "Bad Request", &[("connection", "close")], C::WrongPath),
             (400, r#"{"code":3,"message":"Bad request"}"#, &[], C::ProxyStrippedUpgrade),

@@ -1,7 +1,7 @@
 //! From findings to ranked causes, and to the next question worth asking.
 
 use super::finding::{Case, Finding, Place, Probe, Saw, Say};
-use super::rules::{Clue, FOLLOWS, Lift, RULES, Rule};
+use super::rules::{self, Clue, Lift, Rule};
 use super::sign::Sign;
 use crate::cause::{Cause, Lang};
 use crate::classify::agree;
@@ -153,7 +153,7 @@ pub fn diagnose(case: &Case) -> Diagnosis {
             if candidates.is_empty() {
                 continue;
             }
-            let outward = signs.iter().any(|(sign, _)| FOLLOWS.contains(sign));
+            let outward = signs.iter().any(|(sign, _)| sign.follows());
             let cause = candidates.first().map(|c| c.cause);
             let same = out.faults.iter_mut().find(|fault| {
                 fault.place > place
@@ -180,7 +180,7 @@ fn asks(case: &Case, fault: &Fault, probes: &[Probe]) -> bool {
 fn candidates(case: &Case, place: usize, signs: &[(Sign, &Finding)]) -> Vec<Candidate> {
     let mut all: Vec<Candidate> = Vec::new();
     for (sign, finding) in signs {
-        for rule in RULES.iter().filter(|rule| rule.signs.contains(sign)) {
+        for rule in rules::all().filter(|rule| rule.signs.contains(sign)) {
             let found = weigh(case, place, rule, *sign, finding);
             match all.iter_mut().find(|c| c.cause == found.cause) {
                 Some(known) if known.score >= found.score => {}
@@ -232,8 +232,8 @@ impl Clue {
             Self::Direct => case.places.get(place).is_some_and(|p| p.direct),
             Self::Expects(kinds) => case.expect.is_some_and(|kind| kinds.contains(&kind)),
             Self::EnginePath => case.engine_path,
-            Self::NoToken => !case.has_token,
-            Self::HasToken => case.has_token,
+            Self::NoToken => case.has_token == Some(false),
+            Self::HasToken => case.has_token == Some(true),
             Self::DefaultIdle => finding.saw.close.as_ref().is_some_and(|c| {
                 c.silent_for.abs_diff(std::time::Duration::from_secs(60))
                     <= std::time::Duration::from_millis(1200)
@@ -303,7 +303,7 @@ pub fn wanted(case: &Case) -> Vec<Want> {
         let mut open: Vec<(u8, Probe)> = Vec::new();
         for candidate in &fault.candidates {
             let rules =
-                RULES.iter().filter(|r| r.cause == candidate.cause && r.signs.contains(&candidate.sign));
+                rules::all().filter(|r| r.cause == candidate.cause && r.signs.contains(&candidate.sign));
             for lift in rules.flat_map(|r| r.lifts) {
                 if let Some(probe) = lift.clue.undecided(case, fault.place) {
                     open.push((lift.by.unsigned_abs(), probe));

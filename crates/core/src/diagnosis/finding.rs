@@ -268,8 +268,8 @@ pub struct Case {
     pub without: Vec<Probe>,
     /// The request names an Engine.IO path.
     pub engine_path: bool,
-    /// Credentials are sent along.
-    pub has_token: bool,
+    /// Credentials are sent along. `None`: not known.
+    pub has_token: Option<bool>,
 }
 
 impl Case {

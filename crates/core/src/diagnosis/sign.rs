@@ -295,6 +295,24 @@ signs! {
 }
 
 impl Sign {
+    /// Whether an outer place may show this because the fault is further in: the same fault, seen from outside.
+    #[must_use]
+    pub fn follows(self) -> bool {
+        matches!(
+            self,
+            Self::GatewayErrorAfterGrace
+                | Self::ProxyGaveUp
+                | Self::ApacheBadAnswer
+                | Self::HaproxyNoServer
+                | Self::BadGateway
+                | Self::OtherFailure
+                | Self::EmptyAfterGrace
+                | Self::EmptyAtOnce
+                | Self::EmptyLater
+                | Self::Silent
+        )
+    }
+
     /// What a finding looks like; `None` where nothing in the table fits.
     #[must_use]
     pub fn of(finding: &Finding) -> Option<Self> {

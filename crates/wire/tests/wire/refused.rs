@@ -34,7 +34,7 @@ async fn answers_of_real_servers() {
             "HTTP/1.1 404 Not Found\r\nX-Powered-By: Express\r\n\r\n<pre>Cannot GET /ws</pre>",
             C::UpgradeNotPerformed,
         ),
-        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html>", C::UpgradeNotPerformed),
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html>", C::SpaFallback),
         (
             "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 11\r\n\r\nBad Request",
             C::WrongPath,
@@ -52,10 +52,10 @@ async fn answers_of_real_servers() {
         ("HTTP/1.1 301 Moved\r\nLocation: https://a.example/\r\n\r\n", C::Redirected),
         ("HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n\r\n", C::BackendDown),
         ("HTTP/1.1 504 Gateway Time-out\r\n\r\n", C::BackendHung),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Oops\r\n\r\nInternal Server Error", C::ServerError),
-        ("HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port", C::WrongProtocol),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Oops\r\n\r\nInternal Server Error", C::HandlerFailed),
+        ("HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port", C::SchemeSwapped),
         ("SSH-2.0-OpenSSH_9.2\r\n", C::WrongProtocol),
-        ("\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{32}", C::WrongProtocol),
+        ("\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{32}", C::SchemeSwapped),
         ("HTTP/1.1 nonsense\r\n\r\n", C::WrongProtocol),
     ];
     for (answer, cause) in rows {

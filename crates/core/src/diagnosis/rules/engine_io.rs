@@ -1,0 +1,74 @@
+//! Rules of Engine.IO and Socket.IO.
+
+use super::super::finding::Probe;
+use super::super::sign::Sign::*;
+use super::lifts::{ENGINE_HERE, NO_ENGINE};
+use super::{Clue, Rule, lift, rule};
+use crate::cause::Cause as C;
+use crate::kind::Kind;
+
+pub(super) const RULES: &[Rule] = &[
+    // Engine.IO.
+    rule(
+        C::TransportMissing,
+        92,
+        &[EngineNoTransport],
+        &[lift(
+            5,
+            Clue::Here(Probe::UpgradeEngineIo, &[Works]),
+            "with `EIO=4&transport=websocket` it is accepted",
+            "加上 `EIO=4&transport=websocket` 即可接受",
+        )],
+    ),
+    rule(C::EngineIoVersionMismatch, 92, &[EngineOtherVersion], &[]),
+    rule(
+        C::StickySessionsMissing,
+        88,
+        &[EngineUnknownSession],
+        &[lift(
+            10,
+            Clue::Here(Probe::Sticky, &[EngineUnknownSession]),
+            "follow-up polls reach other processes",
+            "后续轮询到达了其他进程",
+        )],
+    ),
+    rule(C::TokenMissing, 93, &[KeyNotSent], &[]),
+    rule(C::TokenRefused, 90, &[KeyWrong], &[lift(-35, Clue::NoToken, "no token was sent", "未发送令牌")]),
+    rule(C::TokenMissing, 30, &[KeyWrong], &[lift(50, Clue::NoToken, "no token was sent", "未发送令牌")]),
+    rule(C::CredentialsRefused, 80, &[EngineForbidden], &[]),
+    rule(
+        C::NamespaceNotReady,
+        92,
+        &[NamespaceUnknown],
+        &[lift(
+            5,
+            Clue::Expects(&[Kind::Evolution]),
+            "Evolution makes a namespace with its first event",
+            "Evolution 在首个事件时才创建命名空间",
+        )],
+    ),
+    rule(C::CredentialsRefused, 80, &[NamespaceRefused], &[]),
+    rule(C::HandshakeRefused, 60, &[NamespaceFailed], &[]),
+    rule(C::CorsRefused, 92, &[CorsClosed], &[]),
+    rule(
+        C::EngineIoPollingUpgrade,
+        50,
+        &[ClosedAtOnce],
+        &[
+            lift(45, Clue::EnginePath, "the path and query are Engine.IO's", "路径与查询串属于 Engine.IO"),
+            lift(-40, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
+        ],
+    ),
+    rule(C::RawClientOnSocketIo, 60, &[GatewayErrorAfterGrace], &[ENGINE_HERE, NO_ENGINE]),
+    rule(
+        C::RawClientOnSocketIo,
+        20,
+        &[WsOtherPath],
+        &[lift(
+            10,
+            Clue::Here(Probe::Polling, &[Polls]),
+            "Engine.IO answers a long poll at the same host",
+            "同一主机上的 Engine.IO 长轮询有应答",
+        )],
+    ),
+];
