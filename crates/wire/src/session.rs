@@ -236,7 +236,7 @@ impl Session {
 
     /// Queues a ping, unless earlier writes still wait (then it would only measure them) or a Close was sent. True when
     /// it was queued. It goes out with the next poll.
-    pub(crate) fn ping(&mut self, payload: [u8; 16]) -> bool {
+    pub fn ping(&mut self, payload: [u8; 16]) -> bool {
         if self.waiting.is_some() || self.sent_close {
             return false;
         }

@@ -1,0 +1,203 @@
+//! What is to be examined, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mooring_core::diagnosis::{Case, MAX_PLACES, Place, Probe, Saw};
+use mooring_core::kind::Kind;
+use mooring_wire::{Target, TargetError, Timeouts, Url};
+use rustls::ClientConfig;
+
+/// The OneBot id that probes go by: ids of QQ accounts begin at 10000, so it is nobody's.
+pub const RESERVED_ID: &str = "1";
+
+/// Why an examination cannot begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExamError {
+    /// An address.
+    #[error("`{url}`: {source}")]
+    Address {
+        /// As given, without its query.
+        url: String,
+        /// What is wrong with it.
+        source: TargetError,
+    },
+    /// Too many places.
+    #[error("at most {MAX_PLACES} places can be examined at once: the address, the hops and the gateway itself")]
+    TooMany,
+}
+
+/// How places are dialled.
+#[derive(Clone, Default)]
+pub struct Dial {
+    /// Headers; their values are taken for secrets.
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols to ask for; one of them must be chosen.
+    pub subprotocols: Vec<String>,
+    /// Whom to trust, for `wss`.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+}
+
+impl std::fmt::Debug for Dial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Dial").field("headers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Dial {
+    /// A target there.
+    pub(crate) fn target(&self, url: &str, credentials: bool) -> Result<Target, TargetError> {
+        let mut target = Target::new(url)?;
+        for (name, value) in &self.headers {
+            if credentials || !is_credential(name) {
+                target = target.header(name, value)?;
+            }
+        }
+        for name in &self.subprotocols {
+            target = target.subprotocol(name)?;
+        }
+        if target.url().tls()
+            && let Some(tls) = &self.tls
+        {
+            target = target.tls(Arc::clone(tls));
+        }
+        target.timeouts = self.timeouts;
+        Ok(target.require_subprotocol(!self.subprotocols.is_empty()))
+    }
+}
+
+fn is_credential(name: &str) -> bool {
+    ["authorization", "cookie", "apikey", "x-api-key", "proxy-authorization"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// One place to look at.
+#[derive(Debug, Clone)]
+pub struct Spot {
+    /// Its name for people.
+    pub(crate) place: Place,
+    /// As given; it may hold a token in its query, and is never shown.
+    pub(crate) url: String,
+    pub(crate) target: Target,
+}
+
+/// What is to be examined.
+#[derive(Debug, Clone)]
+pub struct Exam {
+    pub(crate) dial: Dial,
+    pub(crate) spots: Vec<Spot>,
+    /// What is said to be there.
+    pub expect: Option<Kind>,
+    /// A page's origin, to look at CORS with.
+    pub origin: Option<String>,
+    /// The Socket.IO namespace to join; none: `/`.
+    pub namespace: Option<String>,
+    /// How long sessions are held to learn what cuts them; none: not at all.
+    pub watch: Option<Duration>,
+    /// Between two probes. Default 150 ms.
+    pub pace: Duration,
+    /// What clients said of their own sessions.
+    pub told: Vec<Saw>,
+}
+
+impl Exam {
+    /// Of an address, as users dial it.
+    ///
+    /// # Errors
+    /// When it is not a WebSocket address.
+    pub fn new(url: &str, dial: Dial) -> Result<Self, ExamError> {
+        let mut exam = Self {
+            dial,
+            spots: Vec::new(),
+            expect: None,
+            origin: None,
+            namespace: None,
+            watch: None,
+            pace: Duration::from_millis(150),
+            told: Vec::new(),
+        };
+        exam.spot(url, false)?;
+        Ok(exam)
+    }
+
+    /// And of a hop nearer to the gateway than the ones before.
+    ///
+    /// # Errors
+    /// When it is not a WebSocket address, or one too many.
+    pub fn via(mut self, url: &str) -> Result<Self, ExamError> {
+        self.spot(url, false)?;
+        Ok(self)
+    }
+
+    /// And of the gateway itself, behind every proxy.
+    ///
+    /// # Errors
+    /// When it is not a WebSocket address, or one too many.
+    pub fn direct(mut self, url: &str) -> Result<Self, ExamError> {
+        self.spot(url, true)?;
+        Ok(self)
+    }
+
+    fn spot(&mut self, url: &str, direct: bool) -> Result<(), ExamError> {
+        if self.spots.len() >= MAX_PLACES {
+            return Err(ExamError::TooMany);
+        }
+        let shown = url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let address = |source| ExamError::Address { url: shown.clone(), source };
+        let target = self.dial.target(url, true).map_err(address)?;
+        self.spots.push(Spot { place: Place { name: shown, direct }, url: url.to_owned(), target });
+        Ok(())
+    }
+
+    /// The case as it stands before anything was looked at.
+    #[must_use]
+    pub fn case(&self) -> Case {
+        let mut without = Vec::new();
+        if self.origin.is_none() {
+            without.push(Probe::Cors);
+        }
+        if self.watch.is_none() {
+            without.extend([Probe::HoldSilent, Probe::HoldPinging]);
+        }
+        if self.dial.subprotocols.is_empty() {
+            without.push(Probe::UpgradeWithoutSubprotocol);
+        }
+        let url: Option<&Url> = self.spots.first().map(|s| s.target.url());
+        let query = url.and_then(Url::query).unwrap_or_default();
+        if query.is_empty() {
+            without.push(Probe::UpgradeWithoutQuery);
+        }
+        if self.expect == Some(Kind::Onebot11) {
+            // Already sent with every upgrade.
+            without.push(Probe::UpgradeWithIdentity);
+        }
+        let has_token = self.dial.headers.iter().any(|(name, _)| is_credential(name))
+            || ["access_token=", "apikey=", "token="].iter().any(|key| query.contains(key));
+        let mut case = Case {
+            places: self.spots.iter().map(|s| s.place.clone()).collect(),
+            expect: self.expect,
+            findings: Vec::new(),
+            without,
+            engine_path: url.is_some_and(|u| {
+                u.path().contains("/socket.io") || query.contains("EIO=") || u.path().contains("/engine.io")
+            }),
+            has_token: Some(has_token),
+        };
+        for saw in &self.told {
+            case.push(mooring_core::diagnosis::Finding { place: 0, probe: Probe::Told, saw: saw.clone() });
+        }
+        case
+    }
+
+    /// The longest it can take.
+    #[must_use]
+    pub fn at_most(&self) -> Duration {
+        let t = &self.dial.timeouts;
+        let one = t.resolve + t.connect + t.tls + t.answer + Duration::from_secs(9);
+        one * u32::try_from(crate::run::MAX_PROBES).unwrap_or(u32::MAX) + self.watch.unwrap_or_default() * 2
+    }
+}

@@ -1,0 +1,34 @@
+//! The probes: one question each, answered with findings.
+
+mod engine;
+mod get;
+mod hold;
+mod upgrade;
+
+use mooring_core::diagnosis::{Finding, Probe, Want};
+
+use crate::exam::Exam;
+
+/// Carries out what is wanted. Nothing: it cannot be done here.
+pub(crate) async fn take(exam: &Exam, want: Want) -> Vec<Finding> {
+    let Some(spot) = exam.spots.get(want.place) else { return Vec::new() };
+    let one = |saw| vec![Finding { place: want.place, probe: want.probe, saw }];
+    match want.probe {
+        Probe::Root => one(get::get(exam, spot, "/").await),
+        Probe::Get => one(get::get(exam, spot, "").await),
+        Probe::Polling => one(engine::polling(exam, spot).await),
+        Probe::Sticky => one(engine::sticky(exam, spot).await),
+        Probe::Cors => match &exam.origin {
+            Some(origin) => one(engine::cors(exam, spot, origin).await),
+            None => Vec::new(),
+        },
+        Probe::Namespace => one(engine::namespace(exam, spot).await),
+        Probe::HoldSilent | Probe::HoldPinging => match exam.watch {
+            Some(time) => hold::hold(exam, spot, want.place, time).await,
+            None => Vec::new(),
+        },
+        // What somebody told is there from the beginning or not at all.
+        Probe::Told => Vec::new(),
+        probe => upgrade::upgrade(exam, spot, probe).await.map_or_else(Vec::new, one),
+    }
+}
