@@ -1,12 +1,13 @@
 //! Causes: why a condition is not True. A closed enum with stable names and codes, each with what it means and what to
 //! do about it, in English and Simplified Chinese.
 //!
-//! One row of the table below is all there is to a cause: its code (on the agent link and on disk: never reuse one),
-//! how it is to be handled, and the words. The texts sit beside the code so that the compiler refuses a cause without
-//! words in both languages. How a cause is *recognised* is in [`crate::classify`] and the trackers; which orders it
-//! leads to is policy, except that [`Handling::Human`] never leads to one.
+//! A row of the [`table`] has a cause's code (on the agent link and on disk: never reuse one), how it is to be handled,
+//! and names its [`words`]; the compiler refuses a cause without words in both languages. How a cause is *recognised* is
+//! in [`crate::classify`] and the trackers; which orders it leads to is policy, except that [`Handling::Human`] never
+//! leads to one.
 
 mod table;
+mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -53,15 +54,24 @@ pub struct Words {
     pub remedy: &'static str,
 }
 
-/// A row of the table.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    pub(crate) cause: Cause,
-    pub(crate) code: u16,
-    pub(crate) name: &'static str,
-    pub(crate) handling: Handling,
-    pub(crate) en: Words,
-    pub(crate) zh: Words,
+/// The same in every language that Mooring speaks: a text without its translation cannot be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Both<T> {
+    /// English.
+    pub en: T,
+    /// Simplified Chinese.
+    pub zh: T,
+}
+
+impl<T: Copy> Both<T> {
+    /// In one language.
+    #[must_use]
+    pub const fn of(&self, lang: Lang) -> T {
+        match lang {
+            Lang::En => self.en,
+            Lang::ZhCn => self.zh,
+        }
+    }
 }
 
 impl Cause {
@@ -70,7 +80,7 @@ impl Cause {
         table::ROWS.iter().map(|r| r.cause)
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static table::Row {
         // The table is generated from the enum, in order: the position is the discriminant.
         &table::ROWS[self as usize]
     }
@@ -102,10 +112,7 @@ impl Cause {
     /// What it means and what to do, in words.
     #[must_use]
     pub fn words(self, lang: Lang) -> Words {
-        match lang {
-            Lang::En => self.row().en,
-            Lang::ZhCn => self.row().zh,
-        }
+        self.row().words.of(lang)
     }
 }
 
@@ -156,6 +163,10 @@ mod tests {
         }
     }
 
+    fn has_han(text: &str) -> bool {
+        text.chars().any(|ch| ('\u{4e00}'..='\u{9fff}').contains(&ch))
+    }
+
     #[test]
     fn every_cause_has_words_in_both_languages() {
         for c in Cause::all() {
@@ -163,9 +174,13 @@ mod tests {
                 let w = c.words(lang);
                 assert!(w.summary.len() > 10 && w.remedy.len() > 10, "{c} {lang:?}");
             }
-            let has_han = |s: &str| s.chars().any(|ch| ('\u{4e00}'..='\u{9fff}').contains(&ch));
-            assert!(has_han(c.words(Lang::ZhCn).summary), "{c}");
-            assert!(!has_han(c.words(Lang::En).summary), "{c}");
+            let (en, zh) = (c.words(Lang::En), c.words(Lang::ZhCn));
+            for (en, zh) in [(en.summary, zh.summary), (en.remedy, zh.remedy)] {
+                assert!(has_han(zh) && zh.ends_with('。'), "{c}: {zh}");
+                assert!(!has_han(en) && en.ends_with('.'), "{c}: {en}");
+                assert!(!en.contains("TODO") && !zh.contains("TODO"), "{c}");
+            }
+            assert!(en.remedy != en.summary && zh.remedy != zh.summary, "{c}");
         }
     }
 }
