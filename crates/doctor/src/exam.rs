@@ -23,7 +23,9 @@ pub enum ExamError {
         source: TargetError,
     },
     /// Too many places.
-    #[error("at most {MAX_PLACES} places can be examined at once: the address, the hops and the gateway itself")]
+    #[error(
+        "at most {MAX_PLACES} places can be examined at once: the address, the hops and the gateway itself"
+    )]
     TooMany,
 }
 

@@ -5,6 +5,7 @@ mod asking;
 mod close;
 mod completion;
 mod config;
+mod doctor;
 mod drain;
 mod events;
 mod explain;
@@ -55,6 +56,7 @@ commands! {
     Sessions(sessions::Arguments);
     Agents(agents::Arguments);
     Explain(explain::Arguments);
+    Doctor(doctor::Arguments);
     Watch(watch::Arguments);
     Events(events::Arguments);
     Orders(orders::Arguments);

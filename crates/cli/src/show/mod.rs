@@ -3,6 +3,7 @@
 //! Tables have no lines around them: they are read, and cut with `awk`. Width is counted in columns, two for a Chinese
 //! character. A table that does not fit the terminal wraps inside its cells; piped, nothing is wrapped or cut.
 
+pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod explain;
 pub(crate) mod fleet;

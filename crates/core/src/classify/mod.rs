@@ -18,4 +18,4 @@ pub use close::{CloseVerdict, RecentCloses, cause_of_close};
 pub(crate) use close::{IDLE_LEAST, PATTERN, YOUNG, agree};
 pub use http::{UpgradeFacts, refusal_from_answer};
 pub use io::{IoFault, cause_of_io, refusal_from_io};
-pub(crate) use text::short;
+pub(crate) use text::{quote, short};

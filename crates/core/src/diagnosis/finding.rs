@@ -84,6 +84,34 @@ pub enum Probe {
 }
 
 impl Probe {
+    /// Every probe.
+    pub const ALL: &'static [Self] = &[
+        Self::Upgrade,
+        Self::UpgradeWithoutQuery,
+        Self::UpgradeOtherSlash,
+        Self::UpgradeKnownPaths,
+        Self::UpgradeWithIdentity,
+        Self::UpgradeWithoutToken,
+        Self::UpgradeEngineIo,
+        Self::UpgradeWithoutSubprotocol,
+        Self::UpgradeOtherScheme,
+        Self::Get,
+        Self::Root,
+        Self::Polling,
+        Self::Sticky,
+        Self::Cors,
+        Self::Namespace,
+        Self::HoldSilent,
+        Self::HoldPinging,
+        Self::Told,
+    ];
+
+    /// The probe of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|probe| probe.name() == name)
+    }
+
     /// Stable name, as shown and sent.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -16,6 +16,7 @@ mod engine;
 mod finding;
 mod rules;
 mod sign;
+mod tell;
 
 pub use engine::{Candidate, Diagnosis, Fault, LEAD, Sureness, Want, diagnose, first_opinion, wanted};
 pub use finding::{

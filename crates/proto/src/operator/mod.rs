@@ -3,6 +3,7 @@
 //! Only what core alone can answer is here. Resources that are put together from the store and the controller's memory
 //! (agents, gateways, instances, events) are built by the controller from these pieces.
 
+pub mod diagnosis;
 mod order;
 mod policy;
 mod session;
