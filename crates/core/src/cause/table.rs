@@ -2,13 +2,14 @@
 //! 1–19 knowledge, 20–59 and 110–149 handshake, 60–89 and 150–169 established sessions, 90–109 process, 170–199 the
 //! application: accounts, links, the gateway's own word.
 //!
-//! A row names the constant that holds its words, so that a cause without words in both languages does not compile.
+//! A row names the constants that hold its [words](super::words) and its [guide](super::guide), one name in both: a
+//! cause without words in both languages, or without a guide, does not compile.
 
-use super::words::*;
+use super::guide::Guide;
 use super::{Both, Handling, Words};
 
 macro_rules! causes {
-    ($( $(#[$doc:meta])* $variant:ident = $code:literal, $handling:ident, $area:ident :: $texts:ident; )*) => {
+    ($( $(#[$doc:meta])* $variant:ident = $code:literal, $handling:ident, $area:ident :: $name:ident; )*) => {
         /// Why a condition is not True.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
@@ -19,8 +20,16 @@ macro_rules! causes {
             code: $code,
             name: stringify!($variant),
             handling: Handling::$handling,
-            words: $area::$texts,
+            words: super::words::$area::$name,
         }, )* ];
+
+        impl Cause {
+            /// What is known of it: what to do, what it looks like, what to paste.
+            #[must_use]
+            pub fn guide(self) -> &'static Guide {
+                match self { $( Self::$variant => &super::guide::$area::$name, )* }
+            }
+        }
     };
 }
 

@@ -1,0 +1,217 @@
+//! Look-alikes once sessions are open, and behind them.
+
+use super::super::Cause;
+use super::{Pair, pair};
+
+pub(super) const PAIRS: &[Pair] = &[
+    pair(
+        Cause::SessionLost,
+        Cause::MassReset,
+        "One session against many in the same moment.",
+        "一个会话，还是同一时刻的大量会话。",
+    ),
+    pair(
+        Cause::SessionLost,
+        Cause::HalfOpen,
+        "A lost session has ended; a half-open one still looks open at both ends.",
+        "前者已经结束；后者两端看来仍然打开。",
+    ),
+    pair(
+        Cause::SessionLost,
+        Cause::ReportedClosed,
+        "One event at two layers: Baileys' 428 is what it makes of the 1006 beneath it.",
+        "同一事件的两层表现：Baileys 的 428 就是由下层的 1006 而来。",
+    ),
+    pair(
+        Cause::GatewayRestarting,
+        Cause::MassReset,
+        "A graceful stop says 1001 or 1012 first; a killed process says nothing.",
+        "正常停止会先发送 1001 或 1012；被杀的进程什么也不说。",
+    ),
+    pair(
+        Cause::GatewayFailed,
+        Cause::KeepaliveTimeout,
+        "Both are 1011; the reason `keepalive ping timeout` names the second.",
+        "同为 1011；原因为 `keepalive ping timeout` 的是后者。",
+    ),
+    pair(
+        Cause::ClosedByGateway,
+        Cause::NamespaceConnectMissing,
+        "A close without a code at 45.0 s on a Socket.IO server is no free decision of the gateway.",
+        "Socket.IO 服务器在 45.0 秒的无代码关闭并非网关主动决定。",
+    ),
+    pair(
+        Cause::Flapping,
+        Cause::ReconnectStorm,
+        "Flapping is up and down; a storm never gets up.",
+        "频繁上下线是时好时坏；风暴则从未连上。",
+    ),
+    pair(
+        Cause::RelayLimit,
+        Cause::RateLimited,
+        "A relay's limit is ours and answers 503; a rate limit is the gateway's or a proxy's and answers 429.",
+        "中继上限是 Mooring 自身的，返回 503；限流来自网关或反向代理，返回 429。",
+    ),
+    pair(
+        Cause::MessageTooBig,
+        Cause::ProtocolViolated,
+        "1009 is a valid message beyond a limit; 1002 and 1007 are invalid ones.",
+        "1009 是超出上限的合法消息；1002 与 1007 是非法消息。",
+    ),
+    pair(
+        Cause::HeartbeatMissed,
+        Cause::HalfOpen,
+        "The kernel knows: when the peer still acknowledges, it is silent; when it does not, the path is gone.",
+        "看内核：对端仍在确认则只是沉默，不再确认则链路已断。",
+    ),
+    pair(
+        Cause::HeartbeatMissed,
+        Cause::GatewayStalled,
+        "One silent session is the session's; when nothing on the port is read any more, it is the process's.",
+        "单个会话沉默是会话的问题；整个端口都不再读取则是进程的问题。",
+    ),
+    pair(
+        Cause::HeartbeatMissed,
+        Cause::SilentBeyondHabit,
+        "The first breaks a promise, the second only a habit.",
+        "前者违反承诺，后者只是违反习惯。",
+    ),
+    pair(
+        Cause::KeepaliveTimeout,
+        Cause::HalfOpen,
+        "The server's ping and the kernel's retransmissions see the same dead path; which speaks first depends on their timers.",
+        "服务器的 ping 与内核的重传看到的是同一条失效链路，先后取决于各自的计时器。",
+    ),
+    pair(
+        Cause::PeerStalled,
+        Cause::GatewayStalled,
+        "Look whose receive window is zero.",
+        "看是哪一端的接收窗口为零。",
+    ),
+    pair(
+        Cause::NotClosed,
+        Cause::HalfOpen,
+        "In CLOSE-WAIT the peer has said goodbye and the gateway has not heard; half-open, nobody has said anything.",
+        "CLOSE-WAIT 是对端已关闭而网关未处理；半开则是双方都未关闭。",
+    ),
+    pair(
+        Cause::LoginRevoked,
+        Cause::RestartExpected,
+        "A 401 within 30 s of a 515 is not believed at once: the restart after pairing may pass through it.",
+        "515 之后 30 秒内的 401 不会立即采信：配对后的重启可能经过该状态。",
+    ),
+    pair(
+        Cause::LoginRevoked,
+        Cause::PairingNeeded,
+        "Revoked was logged in before; pairing needed shows a QR code.",
+        "前者此前已登录；后者正在显示二维码。",
+    ),
+    pair(
+        Cause::PairingNeeded,
+        Cause::ReportedClosed,
+        "408 has two meanings: `QR refs attempts ended` is an unread QR code, any other text is a lost connection.",
+        "408 有两种含义：`QR refs attempts ended` 是二维码无人扫描，其他文字是连接丢失。",
+    ),
+    pair(
+        Cause::PairingNeeded,
+        Cause::ConnectingStuck,
+        "Both say `connecting` for long: with a QR code somebody has to scan, without any event it hangs.",
+        "两者都长时间 `connecting`：有二维码则等人扫描，没有任何事件则是卡住。",
+    ),
+    pair(
+        Cause::SessionReplaced,
+        Cause::TakeoverWar,
+        "One 440 is a takeover; several within 30 s, each after an open, are a war.",
+        "一次 440 是被顶替；30 秒内多次且每次都在 open 之后，是互相顶替。",
+    ),
+    pair(
+        Cause::TakeoverWar,
+        Cause::Flapping,
+        "The code tells: 440 between the ups and downs is a second client.",
+        "看代码：上下线之间出现 440，说明有第二个客户端。",
+    ),
+    pair(
+        Cause::ClientOutdated,
+        Cause::UpstreamDeprecated,
+        "One account with 405 has an old client; many at once, on several hosts, had the version taken from them.",
+        "单个账号 405 是客户端过旧；多台主机大量账号同时出现，是该版本被停用。",
+    ),
+    pair(
+        Cause::UpstreamDeprecated,
+        Cause::ServiceUnavailable,
+        "Both strike many at once: 405 stays until the upgrade, 503 passes.",
+        "两者都同时影响大量账号：405 直到升级才消失，503 会自行恢复。",
+    ),
+    pair(
+        Cause::AccountForbidden,
+        Cause::LoginRevoked,
+        "403 is the account's, 401 the login's: the first cannot be mended by pairing again.",
+        "403 是账号问题，401 是登录问题：前者重新配对也没有用。",
+    ),
+    pair(
+        Cause::BadSession,
+        Cause::ReportedClosed,
+        "One 500 may be any stream error; three in a row put the stored session in doubt.",
+        "一次 500 可能是任何流错误；连续三次才说明保存的会话可疑。",
+    ),
+    pair(
+        Cause::AccountOffline,
+        Cause::HeartbeatMissed,
+        "The heartbeat goes on while the account is offline; it stops when the link or the process is.",
+        "账号离线时心跳照常；链路或进程出问题时心跳才会停。",
+    ),
+    pair(
+        Cause::AccountOffline,
+        Cause::PeerAbsent,
+        "In the first the peer is connected and says that its account is not; in the second there is no peer.",
+        "前者对端已连接但称账号离线；后者根本没有对端。",
+    ),
+    pair(
+        Cause::ReconnectStorm,
+        Cause::ClientOutdated,
+        "A storm is how it retries, 405 why it is refused: mend the second and the first ends.",
+        "风暴是重试的方式，405 是被拒的原因：解决后者，前者即止。",
+    ),
+    pair(
+        Cause::NoUpstreamLink,
+        Cause::ReportedClosed,
+        "The kernel sees that there is no connection; the gateway says so itself. They can contradict each other, and then the kernel is right.",
+        "前者由内核观察得出，后者由网关自述；两者矛盾时以内核为准。",
+    ),
+    pair(
+        Cause::InstanceNotLoaded,
+        Cause::ReportedClosed,
+        "`state: close` is a loaded instance that is down; no `state` at all is one that is not loaded.",
+        "`state: close` 是已加载但断开的实例；没有 `state` 则是未加载。",
+    ),
+    pair(
+        Cause::ApiUnresponsive,
+        Cause::HeartbeatMissed,
+        "Events flow in the first and have stopped in the second.",
+        "前者事件仍在到达，后者已停止。",
+    ),
+    pair(
+        Cause::PeerAbsent,
+        Cause::PeerLockedOut,
+        "A peer that is locked out knocks and is refused; one that is absent does not knock.",
+        "被锁定的对端在不断尝试但被拒；未连接的对端则没有尝试。",
+    ),
+    pair(
+        Cause::ProcessExited,
+        Cause::ProcessKilled,
+        "An exit code is the program's own end, a signal somebody else's doing.",
+        "退出码是程序自己结束，信号则是外力所致。",
+    ),
+    pair(
+        Cause::ProcessExited,
+        Cause::ProcessNotStarted,
+        "A process that exits at once did start; one that was not started has no exit code.",
+        "立即退出的进程曾经启动；未能启动的则没有退出码。",
+    ),
+    pair(
+        Cause::BackendUnhealthy,
+        Cause::ServerError,
+        "The health page speaks of the whole, a 5xx of one request.",
+        "健康检查说明整体状态，5xx 只针对一次请求。",
+    ),
+];
