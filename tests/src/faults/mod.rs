@@ -51,6 +51,29 @@ pub struct Fault {
     pub watch: Option<Duration>,
 }
 
+type Build = fn() -> BoxFuture<'static, Scene>;
+
+/// A row.
+const fn row(id: &'static str, what: &'static str, cause: Cause, build: Build) -> Fault {
+    Fault { id, what, build, cause: Some(cause), also: &[], watch: None }
+}
+
+/// A scene in which nothing is wrong.
+const fn well(id: &'static str, what: &'static str, build: Build) -> Fault {
+    Fault { id, what, build, cause: None, also: &[], watch: None }
+}
+
+impl Fault {
+    const fn also(self, also: &'static [Cause]) -> Self {
+        Self { also, ..self }
+    }
+
+    /// In seconds.
+    const fn watch(self, seconds: u64) -> Self {
+        Self { watch: Some(Duration::from_secs(seconds)), ..self }
+    }
+}
+
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Fault> {

@@ -61,10 +61,9 @@ fn interpreter() -> PathBuf {
     // A test runs from target/debug/deps, a benchmark from target/release.
     let me = std::env::current_exe().expect("a program has a path");
     let inside = |folder: &std::path::Path| folder.join("xtask/python/bin/python");
-    me.ancestors()
-        .map(inside)
-        .find(|python| python.is_file())
-        .expect("run `cargo xtask kubernetes` first, which installs the Python packages (cargo xtask test does)")
+    me.ancestors().map(inside).find(|python| python.is_file()).expect(
+        "run `cargo xtask kubernetes` first, which installs the Python packages (cargo xtask test does)",
+    )
 }
 
 /// Starts what announces its address, and waits for that.

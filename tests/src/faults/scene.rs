@@ -102,7 +102,7 @@ pub struct Part {
 }
 
 enum Held {
-    Process(Process),
+    Process(Box<Process>),
     Task(AbortHandle),
     /// A port that is taken so that nobody listens there.
     Port(#[expect(dead_code, reason = "it is held, not used")] TcpSocket),
@@ -117,7 +117,7 @@ impl Part {
     #[must_use]
     pub fn process(name: &str, command: &mut Command) -> Self {
         let process = Process::start(name, command.process_group(0));
-        Self::holding(name, Held::Process(process))
+        Self::holding(name, Held::Process(Box::new(process)))
     }
 
     /// A task in this process.
@@ -135,7 +135,7 @@ impl Part {
     /// Files that are to last as long as the scene.
     #[must_use]
     pub fn files(name: &str, folder: TempDir) -> Self {
-        Self { folder: Some(folder), ..Self::holding(name, Held::Nothing) }
+        Self::holding(name, Held::Nothing).in_folder(folder, None)
     }
 
     fn holding(name: &str, held: Held) -> Self {
