@@ -27,7 +27,7 @@ async fn nobody_dies_of_being_examined_and_what_is_well_is_found_well() {
         if let Some(subprotocol) = &scene.subprotocol {
             target = target.subprotocol(subprotocol).unwrap().require_subprotocol(true);
         }
-        let report = examine(&target, ExamineConfig::default()).await;
+        let report = examine(&target, ExamineConfig::default()).await.report;
         assert!(scene.dead().is_empty(), "{}: {:?} died\n{}", fault.id, scene.dead(), scene.logs());
         if fault.cause.is_none() {
             assert!(report.outcome.is_ok(), "{}: {report:?}\n{}", fault.id, scene.logs());

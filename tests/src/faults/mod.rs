@@ -20,6 +20,7 @@ mod fastapi;
 mod gone;
 mod handshake;
 mod healthy;
+pub mod judge;
 pub mod program;
 pub mod proxy;
 mod scene;
