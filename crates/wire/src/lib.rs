@@ -34,6 +34,7 @@ pub use dial::exchange::{Ask, Cookies, Exchange, exchange};
 pub use dial::{Dialled, dial};
 pub use examine::{ExamineConfig, examine};
 pub use lag::LagMeter;
+pub use redact::Redactor;
 pub use session::{Body, Data, End, Event, Session};
 pub use target::{Limits, Target, TargetError, Timeouts};
 pub use url::{Host, Url, UrlError};
