@@ -159,13 +159,17 @@ impl Polling {
         }
         let until = Instant::now() + time_limit;
         let leave = async {
-            // What is under way first: two of a kind must not overlap.
+            // Two of a kind must not overlap. What is queued goes before the close packet and not with it: a server closes
+            // before it has looked at what came along.
             if self.post.is_some() {
                 let _ = next(&mut self.post).await;
             }
-            let mut last: Vec<Packet> = self.out.drain(..).collect();
-            last.push(Packet::Close);
-            let post = run(&self.target, Ask::post(encode_payload(&last), MAX_RECEIPT), &self.cookies);
+            let last: Vec<Packet> = self.out.drain(..).collect();
+            if !last.is_empty() {
+                let _ = run(&self.target, Ask::post(encode_payload(&last), MAX_RECEIPT), &self.cookies).await;
+            }
+            let body = encode_payload(&[Packet::Close]);
+            let post = run(&self.target, Ask::post(body, MAX_RECEIPT), &self.cookies);
             // The server answers the poll that waits, and it is read, so that nothing is broken off.
             let poll = async {
                 if self.get.is_some() {
