@@ -29,7 +29,7 @@ pub mod target;
 mod transport;
 pub mod url;
 
-pub use canary::{CanaryCommand, CanaryConfig};
+pub use canary::{CanaryCommand, CanaryConfig, Life};
 pub use dial::exchange::{Ask, Cookies, Exchange, exchange};
 pub use dial::{Dialled, dial};
 pub use examine::{ExamineConfig, examine};

@@ -10,6 +10,7 @@ use mooring_core::classify::{IoFault, RecentCloses, cause_of_close, refusal_from
 use mooring_core::handshake::{Established, HandshakeReport, Refusal, Step, StepRecord};
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, clip};
 use mooring_core::observation::Close;
+use mooring_wire::dial::exchange::MAX_BODY;
 use mooring_wire::{Ask, Redactor, Target, dial, exchange};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -198,8 +199,7 @@ async fn by_polling(
     redactor: Redactor,
     options: &Options,
 ) -> Result<Opened, Box<ConnectError>> {
-    let keep = options.keep.clamp(1024, MAX_KEEP);
-    let asked = exchange(&target, &Ask::get(keep)).await;
+    let asked = exchange(&target, &Ask::get(MAX_BODY)).await;
     let report = HandshakeReport {
         steps: asked.steps,
         answer: asked.outcome.as_ref().ok().cloned(),
@@ -260,7 +260,7 @@ async fn by_polling(
             return refused(record, Step::FirstFrame, Cause::WrongProtocol, &error.to_string(), Why::Opening);
         }
     };
-    let mut polling = Polling::new(target, asked.cookies, open.silence(), keep);
+    let mut polling = Polling::new(target, asked.cookies, open.silence(), options.keep.clamp(1024, MAX_KEEP));
     polling.push(packets);
     let link = Link::Polling(Box::new(polling));
     Ok(Opened { link, open, record, redactor, close_timeout: options.close_timeout })

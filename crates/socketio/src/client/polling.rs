@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use mooring_core::observation::Close;
+use mooring_wire::dial::exchange::MAX_BODY;
 use mooring_wire::{Ask, Cookies, Exchange, Redactor, Target, exchange};
 use tokio::time::{Instant, timeout_at};
 
@@ -69,7 +70,13 @@ impl Polling {
                 self.over = Some(self.times.close(Some(1000), "close packet".to_owned(), false, None));
                 return;
             }
-            self.heard.push_back(Heard::Packet(packet));
+            let size = match &packet {
+                Packet::Text(data) => data.len(),
+                Packet::Binary(data) => data.len(),
+                _ => 0,
+            };
+            let heard = if size > self.keep { Heard::Dropped(size) } else { Heard::Packet(packet) };
+            self.heard.push_back(heard);
         }
     }
 
@@ -110,7 +117,7 @@ impl Polling {
 
     fn begin(&mut self) {
         if self.get.is_none() {
-            self.get = Some(run(&self.target, Ask::get(self.keep), &self.cookies));
+            self.get = Some(run(&self.target, Ask::get(MAX_BODY), &self.cookies));
         }
         if self.post.is_none() && !self.out.is_empty() {
             let packets: Vec<Packet> = self.out.drain(..).collect();
@@ -126,6 +133,8 @@ impl Polling {
         self.times.hear();
         let size = got.body.len();
         if !got.complete {
+            // There may have been a ping in it, and an answer to none does no harm.
+            self.say(Packet::Pong(String::new()));
             self.heard.push_back(Heard::Dropped(size));
             return;
         }

@@ -48,7 +48,8 @@ async fn a_refusal_is_read() {
 #[tokio::test]
 async fn what_a_browser_may_see() {
     // Setting, origin, allowed, what was sent, decided by the origin.
-    let rows: [(&[&str], &str, bool, Option<&str>, bool); 6] = [
+    type Row = (&'static [&'static str], &'static str, bool, Option<&'static str>, bool);
+    let rows: [Row; 6] = [
         (&[], "https://a.example", false, None, false),
         (&["--cors", "*"], "https://a.example", true, Some("*"), false),
         (&["--cors", "[*]"], "https://a.example", false, None, true),
