@@ -29,11 +29,12 @@ pub mod target;
 mod transport;
 pub mod url;
 
-pub use canary::{CanaryCommand, CanaryConfig};
+pub use canary::{CanaryCommand, CanaryConfig, Life};
 pub use dial::exchange::{Ask, Cookies, Exchange, exchange};
 pub use dial::{Dialled, dial};
 pub use examine::{After, ExamineConfig, Examined, examine};
 pub use lag::LagMeter;
+pub use redact::Redactor;
 pub use session::{Body, Data, End, Event, Session};
 pub use target::{Limits, Target, TargetError, Timeouts};
 pub use url::{Host, Url, UrlError};

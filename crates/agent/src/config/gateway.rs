@@ -111,6 +111,12 @@ pub struct ExpectConfig {
     pub header_files: BTreeMap<String, SecretFile>,
     /// The gateway speaks first, within this time.
     pub first_frame: Option<HumanDuration>,
+    /// Socket.IO: the namespace to join; `/` where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Socket.IO: a file with the JSON object to send along when joining, as a client's `auth` option.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_file: Option<SecretFile>,
     /// For `wss`: whom to trust, and who we are. There is no way to trust just anybody.
     pub tls: ClientTlsConfig,
 }

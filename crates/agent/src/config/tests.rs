@@ -173,6 +173,47 @@ id = 'i'
 }
 
 #[test]
+fn socketio_says_much_of_itself() {
+    let text = "
+[[gateway]]
+id = 'a'
+kind = 'socketio'
+url = 'ws://x/socket.io/?EIO=3'
+heartbeat.promise = { interval = '25s', timeout = '20s' }
+expect = { namespace = 'admin', first_frame = '5s', subprotocol = 'x' }
+[[gateway.instance]]
+id = 'i'
+path = '/socket.io/?transport=webtransport'
+[[gateway]]
+id = 'b'
+url = 'ws://x/'
+expect = { namespace = '/', auth_file = '/x' }
+[[gateway]]
+id = 'c'
+kind = 'socketio'
+url = 'ws://x/socket.io/?EIO=4&transport=polling'
+expect = { namespace = '/admin', auth_file = '/x' }
+";
+    let problems = refused(text);
+    let mut keys: Vec<&str> = problems.iter().map(|p| p.split(": ").next().unwrap()).collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "gateway.0.expect.first_frame",
+            "gateway.0.expect.namespace",
+            "gateway.0.expect.subprotocol",
+            "gateway.0.heartbeat.promise",
+            "gateway.0.instance.0.path",
+            "gateway.0.url",
+            "gateway.1.expect.auth_file",
+            "gateway.1.expect.namespace",
+        ],
+        "{problems:#?}"
+    );
+}
+
+#[test]
 fn mistyped_keys_are_refused_everywhere() {
     for text in [
         "[agnet]\nid = 'a'\n".to_owned(),

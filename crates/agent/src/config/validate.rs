@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, Uri};
+use mooring_core::kind::Kind;
 use mooring_core::limits::{MAX_LABEL, MAX_LABELS};
 use mooring_core::session::Source;
 use mooring_runtime::config::{HumanDuration, Problem, SecretFile, Validate};
@@ -313,6 +314,57 @@ fn expect(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
         found.push(Problem::new(join(key, "first_frame"), "must be above 0s; leave it out to expect none"));
     }
     tls(&expect.tls, &join(key, "tls"), found);
+    if matches!(config.kind, Kind::Socketio | Kind::Evolution) {
+        return socketio(config, key, found);
+    }
+    for (name, given) in
+        [("namespace", expect.namespace.is_some()), ("auth_file", expect.auth_file.is_some())]
+    {
+        if given {
+            let problem = format!("has no effect on gateways of the kind `{}`", config.kind);
+            found.push(Problem::new(join(key, name), problem).with_hint("kind = \"socketio\""));
+        }
+    }
+}
+
+/// What Socket.IO says of itself cannot be set, and what it knows not cannot be asked for.
+fn socketio(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
+    let expect = &config.expect;
+    if let Some(namespace) = &expect.namespace
+        && !mooring_socketio::packet::socket::is_namespace(namespace)
+    {
+        let problem = format!("`{namespace}` is not a namespace: it begins with `/` and holds no comma");
+        found.push(Problem::new(join(key, "namespace"), problem));
+    }
+    for (name, given, why) in [
+        ("first_frame", expect.first_frame.is_some(), "Socket.IO always speaks first: it is expected anyway"),
+        ("subprotocol", expect.subprotocol.is_some(), "Socket.IO knows no subprotocols"),
+    ] {
+        if given {
+            found.push(Problem::new(join(key, name), why).with_hint("leave it out"));
+        }
+    }
+    let gateway = key.strip_suffix(".expect").unwrap_or(key);
+    if config.heartbeat.promise.is_some() {
+        let problem = "Socket.IO states its heartbeat itself, when a session is opened";
+        found.push(Problem::new(join(gateway, "heartbeat.promise"), problem).with_hint("leave it out"));
+    }
+    for (at, address) in addresses(config, gateway) {
+        let query = address.split_once('?').map(|(_, query)| query);
+        if let Err(problem) = mooring_socketio::endpoint::way_of(query) {
+            found.push(Problem::new(at, problem));
+        }
+    }
+}
+
+/// The gateway's URL and the paths in its place, each with its key.
+fn addresses<'a>(config: &'a GatewayConfig, key: &str) -> Vec<(String, &'a str)> {
+    let mut all = vec![(join(key, "url"), config.url.as_str())];
+    for (index, instance) in config.instances.iter().enumerate() {
+        let path = instance.path.as_deref();
+        all.extend(path.map(|path| (format!("{key}.instance.{index}.path"), path)));
+    }
+    all
 }
 
 fn labels(labels: &BTreeMap<String, String>, key: &str, found: &mut Vec<Problem>) {

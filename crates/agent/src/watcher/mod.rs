@@ -6,6 +6,7 @@
 //! decided in `core` and carried out in [`crate::track`]. Each session has channels of its own, so nothing an old session
 //! still has to say can be taken for the present one's.
 
+mod socketio;
 mod websocket;
 
 use std::time::{Duration, Instant};
@@ -67,6 +68,7 @@ impl Live {
 pub fn for_kind(config: &WatchConfig) -> Result<Box<dyn Watcher>, String> {
     match config.kind {
         Kind::Websocket => websocket::watcher(config),
+        Kind::Socketio => socketio::watcher(config),
         other => Err(format!("this agent has no watcher for gateways of the kind `{other}`")),
     }
 }

@@ -19,7 +19,7 @@ use super::{Live, Sight, Watcher};
 use crate::config::WatchConfig;
 
 /// Observations that wait for the tracker. The canary keeps as many again, and thins them out then.
-const QUEUE: usize = 16;
+pub(super) const QUEUE: usize = 16;
 
 struct WebSocket {
     config: Arc<WatchConfig>,
@@ -28,8 +28,7 @@ struct WebSocket {
 }
 
 pub(super) fn watcher(config: &WatchConfig) -> Result<Box<dyn Watcher>, String> {
-    let reads_files = config.url.starts_with("wss:") || !config.expect.header_files.is_empty();
-    let fixed = if reads_files { None } else { Some(Arc::new(target(config)?)) };
+    let fixed = if reads_files(config) { None } else { Some(Arc::new(target(config)?)) };
     Ok(Box::new(WebSocket { config: Arc::new(config.clone()), fixed }))
 }
 
@@ -79,8 +78,13 @@ async fn open(target: &Target, config: &WatchConfig) -> Sight {
     Sight { report: dialled.report, known, live }
 }
 
+/// Whether something of what is dialled is in files, which may change.
+pub(super) fn reads_files(config: &WatchConfig) -> bool {
+    config.url.starts_with("wss:") || !config.expect.header_files.is_empty()
+}
+
 /// What to dial. Reads the files it names.
-fn target(config: &WatchConfig) -> Result<Target, String> {
+pub(super) fn target(config: &WatchConfig) -> Result<Target, String> {
     let expect = &config.expect;
     let says = |e: mooring_wire::TargetError| e.to_string();
     let url = match &expect.host {
@@ -139,7 +143,7 @@ fn with_host(url: &str, host: &str) -> String {
 }
 
 /// A dial that could not even begin, because of this host: it says nothing about the gateway.
-fn unusable(why: &str) -> HandshakeReport {
+pub(super) fn unusable(why: &str) -> HandshakeReport {
     let message = clip(&format!("the agent could not dial: {why}"), MAX_MESSAGE);
     let record = StepRecord {
         step: Step::Resolve,

@@ -6,30 +6,33 @@ use tokio::time::Instant;
 
 /// The newest sign of life not yet passed on, and when the next may be.
 #[derive(Debug)]
-pub(super) struct Life {
+pub struct Life {
     every: Duration,
     next: Option<Instant>,
     newest: Option<Instant>,
 }
 
 impl Life {
-    pub(super) fn new(every: Duration) -> Self {
+    /// At most one in this time.
+    #[must_use]
+    pub fn new(every: Duration) -> Self {
         Self { every, next: None, newest: None }
     }
 
     /// Something arrived.
-    pub(super) fn seen(&mut self, now: Instant) {
+    pub fn seen(&mut self, now: Instant) {
         self.newest = Some(now);
     }
 
     /// When there is something to pass on: at once for the first in a period, at the period's end for those after it.
-    pub(super) fn due(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
         let newest = self.newest?;
         Some(self.next.map_or(newest, |next| next.max(newest)))
     }
 
     /// Takes the newest, as its age.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Duration> {
+    pub fn take(&mut self, now: Instant) -> Option<Duration> {
         let newest = self.newest.take()?;
         self.next = Some(now + self.every);
         Some(now.saturating_duration_since(newest))

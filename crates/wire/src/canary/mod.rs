@@ -22,7 +22,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 
 use crate::session::{End, Event, Session};
-use life::Life;
+pub use life::Life;
 use pings::Pings;
 
 /// Most observations that wait for the consumer.
