@@ -18,7 +18,10 @@ async fn row(id: &str) {
     let scene = (fault.build)().await;
     let all = judge(&fault, &scene, Eyes::All).await;
     let said = all.verdict();
+    let alone = scene.via.is_empty() && scene.direct.is_none();
     let ok = match fault.cause {
+        // Where one place is all there is, some answers stand for several faults, and it must be said that they do.
+        Some(_) if alone && !fault.also.is_empty() => honest(&fault, &all),
         Some(cause) => said == Some(cause),
         None => all.examination.diagnosis.healthy(),
     };
@@ -34,7 +37,7 @@ async fn row(id: &str) {
     assert!(scene.dead().is_empty(), "{id}: {:?} died of being examined\n{}", scene.dead(), scene.logs());
     let remedy = fault.cause.map(|c| c.words(mooring_core::cause::Lang::En).remedy);
     assert!(remedy.is_none_or(|r| !r.is_empty()));
-    if scene.via.is_empty() && scene.direct.is_none() {
+    if alone {
         return;
     }
     // What happens once, to a session that is held, has happened.

@@ -85,7 +85,7 @@ pub struct HttpAnswer {
     pub reason: String,
     /// Names lower-cased; values as sent, lossily decoded; bounded in number and size. Cookies are left out.
     pub headers: Vec<(String, String)>,
-    /// The first bytes of the body, lossily decoded, at most 256.
+    /// The first bytes of the body, lossily decoded, at most 512.
     pub body_start: String,
 }
 

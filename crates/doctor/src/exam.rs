@@ -179,20 +179,33 @@ impl Exam {
         }
         let has_token = self.dial.headers.iter().any(|(name, _)| is_credential(name))
             || ["access_token=", "apikey=", "token="].iter().any(|key| query.contains(key));
+        let engine_path = self.engine_path();
         let mut case = Case {
             places: self.spots.iter().map(|s| s.place.clone()).collect(),
             expect: self.expect,
             findings: Vec::new(),
             without,
-            engine_path: url.is_some_and(|u| {
-                u.path().contains("/socket.io") || query.contains("EIO=") || u.path().contains("/engine.io")
-            }),
+            engine_path,
             has_token: Some(has_token),
         };
         for saw in &self.told {
             case.push(mooring_core::diagnosis::Finding { place: 0, probe: Probe::Told, saw: saw.clone() });
         }
         case
+    }
+
+    /// Whether the address is Engine.IO's by its path or query.
+    pub(crate) fn engine_path(&self) -> bool {
+        self.spots.first().map(|s| s.target.url()).is_some_and(|url| {
+            url.path().contains("/socket.io")
+                || url.path().contains("/engine.io")
+                || url.query().is_some_and(|q| q.contains("EIO="))
+        })
+    }
+
+    /// Whether sessions there have to speak Engine.IO to stay.
+    pub(crate) fn speaks_engine_io(&self) -> bool {
+        self.engine_path() || matches!(self.expect, Some(Kind::Socketio | Kind::Evolution))
     }
 
     /// The longest it can take.

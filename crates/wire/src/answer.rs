@@ -10,7 +10,7 @@ use mooring_core::handshake::HttpAnswer;
 use crate::target::Limits;
 
 /// Most that is kept of a body, whatever the limits say: the type's own promise.
-const MAX_BODY_START: usize = 256;
+const MAX_BODY_START: usize = 512;
 /// Headers whose values are credentials or cookies.
 const LEFT_OUT: [&str; 6] =
     ["set-cookie", "set-cookie2", "cookie", "authorization", "proxy-authorization", "authentication-info"];
@@ -257,9 +257,9 @@ mod tests {
         assert_eq!(body(chunked, b"b\r\nBad Req"), "Bad Req");
         assert_eq!(body(chunked, b"ffffffffffffffff\r\nx"), "x");
         assert_eq!(body(chunked, b"zz\r\nx"), "");
-        assert_eq!(body("", &[b'x'; 1000]).len(), 256);
+        assert_eq!(body("", &[b'x'; 1000]).len(), 512);
         let long = "网".repeat(200);
-        assert_eq!(body("", long.as_bytes()), "网".repeat(85));
-        assert!(body("", &[0xff; 1000]).len() <= 256);
+        assert_eq!(body("", long.as_bytes()), "网".repeat(170));
+        assert!(body("", &[0xff; 1000]).len() <= 512);
     }
 }

@@ -94,7 +94,7 @@ pub struct Limits {
     pub answer_head: usize,
     /// Headers of the answer; default 64.
     pub answer_headers: usize,
-    /// Body of a refusing answer that is kept, bytes; default and most: 256.
+    /// Body of a refusing answer that is kept, bytes; default and most: 512.
     pub body_start: usize,
     /// Payload of one frame, bytes; default 1 MiB, at most 64 MiB.
     pub frame: usize,
@@ -111,7 +111,7 @@ impl Default for Limits {
         Self {
             answer_head: 16 * 1024,
             answer_headers: 64,
-            body_start: 256,
+            body_start: 512,
             frame: 1024 * 1024,
             message: 4 * 1024 * 1024,
             read_buffer: 4 * 1024,

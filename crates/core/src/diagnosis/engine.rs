@@ -1,5 +1,7 @@
 //! From findings to ranked causes, and to the next question worth asking.
 
+use std::cmp::Reverse;
+
 use super::finding::{Case, Finding, Place, Probe, Saw, Say};
 use super::rules::{self, Clue, Lift, Rule};
 use super::sign::Sign;
@@ -168,6 +170,9 @@ pub fn diagnose(case: &Case) -> Diagnosis {
             }
         }
     }
+    // Of several at one place, the surest first.
+    let score = |fault: &Fault| fault.candidates.first().map_or(0, |c| c.score);
+    out.faults.sort_by_key(|fault| (Reverse(fault.place), Reverse(score(fault))));
     out
 }
 

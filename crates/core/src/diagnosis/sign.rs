@@ -156,7 +156,7 @@ signs! {
         "what answers is not HTTP", "应答不是 HTTP";
 
     // A 101 that is none.
-    SubprotocolRefused Upgrade [Failed(Step::Subprotocol)], "the subprotocol asked for is not chosen", "未选择所请求的子协议";
+    SubprotocolRefused Upgrade [Failed(Step::Subprotocol)] Upgrade [Status(400), BodyHas("subprotocol")], "the subprotocol asked for is not chosen", "未选择所请求的子协议";
     Bad101 Upgrade [Status(101), By(Cause::WrongProtocol)], "a 101 that is no proper upgrade", "不合规的 101 应答";
 
     // Plain answers to an upgrade, each with the words of the software that writes them.
@@ -181,9 +181,12 @@ signs! {
     KeyNotSent Upgrade [Status(400), BodyBegins("apiKeyisrequired")] Upgrade [Status(403), BodyHas("apiKey is required")]
         Polling [Says("apikey is required")] Namespace [Says("apikey is required")],
         "the key is missing", "缺少密钥";
-    KeyWrong Upgrade [Status(400), BodyHas("Invalid global token")] Upgrade [Status(400), BodyHas("Authentication error")]
-        Polling [Says("invalid global token")] Polling [Says("authentication error")] Namespace [Says("invalid global token")] Namespace [Says("authentication error")],
+    KeyWrong Upgrade [Status(400), BodyHas("Invalid global token")] Upgrade [Status(403), BodyHas("Invalid global token")]
+        Polling [Says("invalid global token")] Namespace [Says("invalid global token")],
         "the key is refused", "密钥被拒绝";
+    KeyNotChecked Upgrade [Status(400), BodyHas("Authentication error")] Upgrade [Status(403), BodyHas("Authentication error")]
+        Polling [Says("authentication error")] Namespace [Says("authentication error")],
+        "`Authentication error`: the key could not be checked, or is nobody's", "`Authentication error`：密钥无法校验，或不属于任何实例";
     EngineForbidden Upgrade [Status(403), BodyBegins("{\"code\":4,")] Polling [EngineCode(4)] Namespace [EngineCode(4)],
         "Engine.IO's own check refuses (code 4)", "Engine.IO 的校验拒绝（code 4）";
     KeyDamaged Upgrade [Status(400), BodyHas("Sec-WebSocket-Key")] Upgrade [Status(400), BodyHas("Invalid Upgrade header")]
@@ -281,6 +284,8 @@ signs! {
         "closed without a code though pings were answered; CONNECT was never sent", "已应答 ping 仍无码关闭；从未发送 CONNECT";
     AllRestarted Link [Code(1012)] Link [Code(1001)] Link [Code(1013)],
         "closed with the words of a restart", "以重启的关闭码关闭";
+    OutdatedMany Link [Code(405), Others], "refused with 405, and many others in the same moment", "以 405 拒绝，且同一时刻大量其他账号如此";
+    OutdatedOne Link [Code(405)], "refused with 405", "以 405 拒绝";
     AllLost Link [NoCode, Others], "many ended without a Close frame in the same moment", "大量会话同时无 Close 帧断开";
     CallsUnanswered Link [NoCode, CallsUnanswered], "ended after API calls were not answered", "API 调用未得到应答后断开";
     TooBig Link [Code(1009)], "closed with 1009: a message was too big", "以 1009 关闭：消息过大";
@@ -380,7 +385,10 @@ impl Is {
             Self::SentText(is) => link.is_some_and(|l| l.sent_text == Some(is)),
             Self::Others => link.is_some_and(|l| l.others > 0),
             Self::CallsUnanswered => link.is_some_and(|l| l.calls_unanswered == Some(true)),
-            Self::Unanswered => link.is_some_and(|l| l.asked > 1 && l.answered == 0) && close.is_none(),
+            // One may still be on its way.
+            Self::Unanswered => {
+                link.is_some_and(|l| l.asked >= l.answered.saturating_add(2)) && close.is_none()
+            }
             Self::Says(part) => {
                 failed.is_some_and(|f| has(&f.message, part))
                     || has(body, part)

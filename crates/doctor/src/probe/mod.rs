@@ -16,14 +16,17 @@ pub(crate) async fn take(exam: &Exam, want: Want) -> Vec<Finding> {
     match want.probe {
         Probe::Root => one(get::get(exam, spot, "/").await),
         Probe::Get => one(get::get(exam, spot, "").await),
-        Probe::Polling => one(engine::polling(exam, spot).await),
-        Probe::Sticky => one(engine::sticky(exam, spot).await),
+        Probe::Polling => engine::polling(exam, spot).await.map_or_else(Vec::new, one),
+        Probe::Sticky => engine::sticky(exam, spot).await.map_or_else(Vec::new, one),
         Probe::Cors => match &exam.origin {
-            Some(origin) => one(engine::cors(exam, spot, origin).await),
+            Some(origin) => engine::cors(exam, spot, origin).await.map_or_else(Vec::new, one),
             None => Vec::new(),
         },
-        Probe::Namespace => one(engine::namespace(exam, spot).await),
+        Probe::Namespace => engine::namespace(exam, spot).await.map_or_else(Vec::new, one),
         Probe::HoldSilent | Probe::HoldPinging => match exam.watch {
+            Some(time) if exam.speaks_engine_io() => {
+                engine::hold(exam, spot, time).await.map_or_else(Vec::new, one)
+            }
             Some(time) => hold::hold(exam, spot, want.place, time).await,
             None => Vec::new(),
         },

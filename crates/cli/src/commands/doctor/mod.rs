@@ -115,12 +115,14 @@ impl Arguments {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let addresses = [&self.url].into_iter().chain(&self.via).chain(&self.direct);
-        let tls = if self.trust.is_some() || addresses.clone().any(|url| url.starts_with("wss:")) {
-            let config = ClientTlsConfig { ca: self.trust.clone(), ..ClientTlsConfig::default() };
-            let tls = ClientTls::load(&config).map_err(|e| usage(&e))?;
-            Some(tls.rustls(&[b"http/1.1"]).map_err(|e| usage(&e))?)
-        } else {
-            None
+        let tls_wanted = self.trust.is_some() || addresses.clone().any(|url| url.starts_with("wss:"));
+        let config = ClientTlsConfig { ca: self.trust.clone(), ..ClientTlsConfig::default() };
+        // Without it the other scheme cannot be tried; only where TLS was asked for is that a reason to stop.
+        let tls = ClientTls::load(&config).and_then(|tls| tls.rustls(&[b"http/1.1"]));
+        let tls = match tls {
+            Ok(tls) => Some(tls),
+            Err(e) if tls_wanted => return Err(usage(&e)),
+            Err(_) => None,
         };
         let dial = Dial { headers, subprotocols: self.subprotocol.clone(), tls, ..Dial::default() };
         let mut exam = Exam::new(&self.url, dial).map_err(|e| usage(&e))?;

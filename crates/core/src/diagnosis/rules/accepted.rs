@@ -103,6 +103,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(C::NamespaceConnectMissing, 95, &[NeverConnected], &[]),
     rule(C::ForeignPayload, 93, &[ForeignText], &[]),
     rule(C::GatewayRestarting, 93, &[AllRestarted], &[]),
+    rule(C::UpstreamDeprecated, 92, &[OutdatedMany], &[]),
+    rule(C::ClientOutdated, 88, &[OutdatedOne], &[]),
     rule(C::MassReset, 92, &[AllLost], &[]),
     rule(C::ApiUnresponsive, 93, &[CallsUnanswered], &[]),
     rule(C::MessageTooBig, 95, &[TooBig], &[]),

@@ -2,7 +2,7 @@
 
 use super::super::finding::Probe;
 use super::super::sign::Sign::*;
-use super::lifts::{ENGINE_HERE, NO_ENGINE, OTHER_SLASH_WORKS, ROOT_ANSWERS, ROOT_SILENT};
+use super::lifts::{ENGINE_HERE, NEARER_WORKS, NO_ENGINE, OTHER_SLASH_WORKS, ROOT_ANSWERS, ROOT_SILENT};
 use super::{Clue, Rule, lift, rule};
 use crate::cause::Cause as C;
 
@@ -52,7 +52,19 @@ pub(super) const RULES: &[Rule] = &[
         )],
     ),
     rule(C::TlsFailed, 85, &[TlsBroken], &[]),
-    rule(C::WrongProtocol, 85, &[NotHttp, Bad101], &[]),
+    rule(C::WrongProtocol, 85, &[NotHttp], &[]),
+    rule(
+        C::WrongProtocol,
+        70,
+        &[Bad101],
+        &[lift(
+            -25,
+            Clue::Nearer(&[Works]),
+            "the same upgrade works one step nearer to the gateway",
+            "同样的升级在更靠近网关的一步可以成功",
+        )],
+    ),
+    rule(C::MalformedHandshake, 40, &[Bad101], &[NEARER_WORKS]),
     // No answer at all.
     rule(C::RawClientOnSocketIo, 50, &[EmptyAfterGrace], &[ENGINE_HERE, NO_ENGINE]),
     rule(C::ClosedBeforeAnswer, 45, &[EmptyAfterGrace], &[]),
@@ -69,6 +81,20 @@ pub(super) const RULES: &[Rule] = &[
         )],
     ),
     rule(C::ClosedBeforeAnswer, 80, &[EmptyLater], &[]),
+    rule(
+        C::SchemeSwapped,
+        20,
+        &[EmptyAtOnce],
+        &[lift(
+            75,
+            Clue::Here(
+                Probe::UpgradeOtherScheme,
+                &[Works, CertExpired, CertEarly, CertOtherName, CertUntrusted, CertBad],
+            ),
+            "with the other scheme there is an answer",
+            "换用另一协议则有应答",
+        )],
+    ),
     rule(C::UpgradeIgnored, 50, &[Silent], &[ROOT_ANSWERS, ROOT_SILENT]),
     rule(
         C::HandshakeTimedOut,
@@ -89,7 +115,7 @@ pub(super) const RULES: &[Rule] = &[
             ),
             lift(
                 -15,
-                Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer]),
+                Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer, GatewayErrorAfterGrace]),
                 "a proxy before it gave up waiting",
                 "前面的代理已放弃等待",
             ),
@@ -102,7 +128,7 @@ pub(super) const RULES: &[Rule] = &[
         &[
             lift(
                 40,
-                Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer]),
+                Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer, GatewayErrorAfterGrace]),
                 "a proxy before it gave up waiting",
                 "前面的代理已放弃等待",
             ),

@@ -8,6 +8,17 @@ use crate::cause::Cause as C;
 use crate::kind::Kind;
 
 pub(super) const RULES: &[Rule] = &[
+    rule(
+        C::BackendHung,
+        30,
+        &[GatewayErrorAfterGrace],
+        &[lift(
+            25,
+            Clue::Here(Probe::Root, &[GetSilent, GetFailed]),
+            "a plain GET of / is not answered either",
+            "普通 GET / 同样没有应答",
+        )],
+    ),
     // Engine.IO.
     rule(
         C::TransportMissing,
@@ -35,7 +46,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(C::TokenMissing, 93, &[KeyNotSent], &[]),
     rule(C::TokenRefused, 90, &[KeyWrong], &[lift(-35, Clue::NoToken, "no token was sent", "未发送令牌")]),
     rule(C::TokenMissing, 30, &[KeyWrong], &[lift(50, Clue::NoToken, "no token was sent", "未发送令牌")]),
-    rule(C::CredentialsRefused, 80, &[EngineForbidden], &[]),
+    rule(C::CredentialsRefused, 82, &[EngineForbidden, KeyNotChecked], &[]),
     rule(
         C::NamespaceNotReady,
         92,

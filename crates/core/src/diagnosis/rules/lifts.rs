@@ -76,7 +76,6 @@ pub(super) const IDENTITY_FAILS: Lift = lift(
     "携带 X-Self-ID 与 X-Client-Role 后仍被拒绝",
 );
 pub(super) const NO_TOKEN: Lift = lift(20, Clue::NoToken, "no token was sent", "未发送令牌");
-pub(super) const HAS_TOKEN: Lift = lift(20, Clue::HasToken, "a token was sent", "已发送令牌");
 pub(super) const TOKEN_WAS_SENT: Lift = lift(-40, Clue::HasToken, "a token was sent", "已发送令牌");
 pub(super) const NO_TOKEN_SENT: Lift = lift(-40, Clue::NoToken, "no token was sent", "未发送令牌");
 

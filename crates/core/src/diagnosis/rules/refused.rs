@@ -3,7 +3,7 @@
 use super::super::finding::Probe;
 use super::super::sign::Sign::*;
 use super::lifts::{
-    HAS_TOKEN, IDENTITY_FAILS, IDENTITY_WORKS, IS_DIRECT, NEARER_SAME, NEARER_WORKS, NO_TOKEN, NO_TOKEN_SENT,
+    IDENTITY_FAILS, IDENTITY_WORKS, IS_DIRECT, NEARER_SAME, NEARER_WORKS, NO_TOKEN, NO_TOKEN_SENT,
     NOT_PROXIED, ONEBOT, OTHER_PATH_WORKS, OTHER_SLASH_WORKS, PROXIED, TOKEN_WAS_SENT,
 };
 use super::{Clue, Rule, lift, rule};
@@ -178,12 +178,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         C::WrongPath,
-        40,
+        45,
         &[UvicornForbidden],
         &[
             OTHER_PATH_WORKS,
             lift(
-                -25,
+                -20,
                 Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]),
                 "the usual paths are refused too",
                 "常见路径同样被拒绝",
@@ -196,25 +196,20 @@ pub(super) const RULES: &[Rule] = &[
         30,
         &[UvicornForbidden],
         &[
-            lift(30, Clue::NoToken, "no token was sent", "未发送令牌"),
+            lift(15, Clue::NoToken, "no token was sent", "未发送令牌"),
+            lift(30, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
             TOKEN_WAS_SENT,
             lift(
-                -25,
+                -35,
                 Clue::Here(Probe::UpgradeKnownPaths, &[Works]),
                 "another path is accepted without one",
                 "另一路径无需令牌即可接受",
             ),
             lift(
-                -25,
+                -35,
                 Clue::Here(Probe::UpgradeWithIdentity, &[Works]),
                 "with X-Self-ID it is accepted without one",
                 "携带 X-Self-ID 时无需令牌即可接受",
-            ),
-            lift(
-                15,
-                Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]),
-                "the usual paths are refused too",
-                "常见路径同样被拒绝",
             ),
         ],
     ),
@@ -223,19 +218,14 @@ pub(super) const RULES: &[Rule] = &[
         30,
         &[UvicornForbidden],
         &[
-            HAS_TOKEN,
+            lift(20, Clue::HasToken, "a token was sent", "已发送令牌"),
+            lift(25, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
             NO_TOKEN_SENT,
             lift(
-                -25,
+                -35,
                 Clue::Here(Probe::UpgradeKnownPaths, &[Works]),
                 "another path accepts the same token",
                 "另一路径接受同一令牌",
-            ),
-            lift(
-                20,
-                Clue::Here(Probe::UpgradeKnownPaths, &[UvicornForbidden]),
-                "the usual paths are refused too",
-                "常见路径同样被拒绝",
             ),
         ],
     ),
