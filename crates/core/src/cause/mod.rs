@@ -7,6 +7,7 @@
 //! leads to one.
 
 pub mod guide;
+pub mod page;
 mod table;
 mod words;
 
