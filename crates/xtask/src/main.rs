@@ -8,6 +8,7 @@ mod bench;
 mod deploy;
 mod deps;
 mod direction;
+mod docs;
 mod kubernetes;
 mod needs;
 mod npm;
@@ -86,6 +87,12 @@ enum Command {
     },
     /// Check the container file and the systemd units.
     Deploy,
+    /// Write the pages of the documentation that are made from the code.
+    Docs {
+        /// Change nothing; fail when the committed pages are not what the code says.
+        #[arg(long)]
+        check: bool,
+    },
     /// Parse every sample configuration with the program it is for.
     Samples,
     /// Build in release mode and run the benchmarks.
@@ -122,6 +129,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Breaking { accept: true } => report(proto::accept(&workspace)),
         Command::Kubernetes { write } => report(kubernetes::run(&workspace, write)),
         Command::Deploy => report(deploy::run(&workspace)),
+        Command::Docs { check } => report(docs::run(&workspace, check)),
         Command::Samples => report(samples::run(&workspace)),
         Command::Bench { args } => bench::run(&workspace, &args),
     }

@@ -5,7 +5,7 @@
 
 use crate::needs::{self, Need};
 use crate::workspace::Workspace;
-use crate::{deploy, deps, direction, kubernetes, npm, process, proto, python, samples, sqlx};
+use crate::{deploy, deps, direction, docs, kubernetes, npm, process, proto, python, samples, sqlx};
 
 /// One step.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,12 @@ pub const STEPS: &[Step] = &[
         what: "documentation builds without warnings",
         needs: &[needs::C_COMPILER],
         run: doc,
+    },
+    Step {
+        name: "pages",
+        what: "the pages of the causes are what the code says",
+        needs: &[needs::C_COMPILER],
+        run: |workspace| docs::run(workspace, true),
     },
     Step {
         name: "sqlx",

@@ -1,12 +1,13 @@
 //! Causes: why a condition is not True. A closed enum with stable names and codes, each with what it means and what to
 //! do about it, in English and Simplified Chinese.
 //!
-//! A row of the [`table`] has a cause's code (on the agent link and on disk: never reuse one), how it is to be handled,
-//! and names its [`words`] and its [`guide`]; the compiler refuses a cause that lacks either. How a cause is *recognised* is
+//! A row of the table has a cause's code (on the agent link and on disk: never reuse one), how it is to be handled,
+//! and names its words and its [`guide`]; the compiler refuses a cause that lacks either. How a cause is *recognised* is
 //! in [`crate::classify`] and the trackers; which orders it leads to is policy, except that [`Handling::Human`] never
 //! leads to one.
 
 pub mod guide;
+pub mod page;
 mod table;
 mod words;
 

@@ -19,6 +19,7 @@ macro_rules! causes {
             cause: Cause::$variant,
             code: $code,
             name: stringify!($variant),
+            area: stringify!($area),
             handling: Handling::$handling,
             words: super::words::$area::$name,
         }, )* ];
@@ -39,6 +40,8 @@ pub(crate) struct Row {
     pub(crate) cause: Cause,
     pub(crate) code: u16,
     pub(crate) name: &'static str,
+    /// What it is about: the module that holds its texts.
+    pub(crate) area: &'static str,
     pub(crate) handling: Handling,
     pub(crate) words: Both<Words>,
 }

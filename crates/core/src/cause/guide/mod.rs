@@ -3,7 +3,7 @@
 //! lines to paste.
 //!
 //! One constant per cause, named in the row of the table, so that the compiler refuses a cause without a guide. What two
-//! causes are told apart by is written down once for both ([`apart`]): so it is there from either side and cannot
+//! causes are told apart by is written down once for both (`apart`): so it is there from either side and cannot
 //! contradict itself. Guides inform people and the examination; orders follow [`Policy`](crate::policy::Policy), and the
 //! tests hold the two together.
 //!

@@ -8,7 +8,7 @@ pub(in crate::cause) const PROXY_STRIPPED_UPGRADE: Guide = Guide {
     order: None,
     human: Some(Both {
         en: "Send the upgrade at each hop from the inside out (backend, inner proxy, public url): the first that no longer gives 101 is the one to change. The `Server` header names whoever wrote the answer, not the outermost proxy.",
-        zh: "请由内向外在每一跳发送升级请求（后端、内层反向代理、公网地址）：第一个不再返回 101 的就是要修改的。`Server` 头表示写出应答的一方，不一定是最外层代理。",
+        zh: "请由内向外在每一跳发送升级请求（后端、内层反向代理、公网地址）：第一个不再返回 101 的就是要修改的。`Server` 头表示写出应答的一方，不一定是最外层的反向代理。",
     }),
     seen_as: Both {
         en: "426, `text/plain`, body `Upgrade Required` (16 bytes): a stand-alone `ws` server. 404 JSON `{\"detail\":\"Not Found\"}`: FastAPI. 400 JSON `{\"code\":3,\"message\":\"Bad request\"}`: Engine.IO. 404 HTML `Cannot GET /path`: Express with `ws`. Straight to the backend the same upgrade gives 101.",
@@ -68,7 +68,7 @@ pub(in crate::cause) const BACKEND_DOWN: Guide = Guide {
     order: Some(Action::RestartGateway),
     human: Some(Both {
         en: "Connect from the proxy's host to the backend's port: refused means that the process is down or the proxy's address for it is wrong.",
-        zh: "请从反向代理主机连接后端端口：被拒绝说明进程未运行，或代理中配置的后端地址有误。",
+        zh: "请从反向代理主机连接后端端口：被拒绝说明进程未运行，或反向代理中配置的后端地址有误。",
     }),
     seen_as: Both {
         en: "nginx 502, Apache 503 within a few ms; HAProxy 503 after its connect retries. Apache's 502 means: accepted, then a bad answer or none.",
@@ -88,7 +88,7 @@ pub(in crate::cause) const BACKEND_HUNG: Guide = Guide {
     order: Some(Action::RestartGateway),
     human: Some(Both {
         en: "Connect straight to the backend: it accepts and says nothing. Do not raise the proxy's timeout to hide it.",
-        zh: "请直连后端：能连上但没有应答。不要用调大代理超时的方式掩盖问题。",
+        zh: "请直连后端：能连上但没有应答。不要用调大反向代理超时的方式掩盖问题。",
     }),
     seen_as: Both {
         en: "nginx 504 at its read timeout (60 s by default), HAProxy 504, Apache 502 `Proxy Error` at its `ProxyTimeout`.",
@@ -103,7 +103,7 @@ pub(in crate::cause) const RATE_LIMITED: Guide = Guide {
     order: Some(Action::ReconnectSlowly),
     human: Some(Both {
         en: "Find out who counts (a CDN, a proxy's `limit_req`, the gateway itself), and what it counts by: behind a proxy all clients may share one address.",
-        zh: "请查明是谁在限流（CDN、反向代理的 `limit_req`、网关自身）以及按什么计数：经过代理后，所有客户端可能共用一个地址。",
+        zh: "请查明是谁在限流（CDN、反向代理的 `limit_req`、网关自身）以及按什么计数：经过反向代理后，所有客户端可能共用一个地址。",
     }),
     seen_as: Both {
         en: "429, often with `Retry-After` in seconds.",

@@ -6,7 +6,7 @@ pub(in crate::cause) const RAW_CLIENT_ON_SOCKET_IO: Both<Words> = texts(
     "A raw WebSocket client dials a Socket.IO server: the server takes the connection, says nothing, and hangs up after one second.",
     "Use a Socket.IO client, or dial `/socket.io/?EIO=4&transport=websocket` and speak Engine.IO on it. A 502 through a proxy after the same second is this fault, too: neither proxy settings nor a restart help.",
     "原始 WebSocket 客户端连到了 Socket.IO 服务器：服务器接受连接但不作应答，一秒后挂断。",
-    "请改用 Socket.IO 客户端，或连接 `/socket.io/?EIO=4&transport=websocket` 并按 Engine.IO 协议收发。经反向代理时同样约一秒后出现的 502 也是这个问题，改代理配置或重启网关都没有用。",
+    "请改用 Socket.IO 客户端，或连接 `/socket.io/?EIO=4&transport=websocket` 并按 Engine.IO 协议收发。经反向代理时同样约一秒后出现的 502 也是这个问题，改反向代理配置或重启网关都没有用。",
 );
 
 pub(in crate::cause) const TRANSPORT_MISSING: Both<Words> = texts(

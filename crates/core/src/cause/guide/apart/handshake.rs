@@ -92,7 +92,7 @@ pub(super) const PAIRS: &[Pair] = &[
         Cause::UpgradeNotPerformed,
         Cause::ProxyStrippedUpgrade,
         "Send the upgrade straight to the gateway: 101 there and not through the proxy is a proxy that strips; the same answer in both places is a WebSocket server that is not attached.",
-        "直连网关发送升级：直连得 101 而经代理不行，是代理丢弃了升级头；两处应答相同，则是 WebSocket 服务未挂载。",
+        "直连网关发送升级：直连得 101 而经反向代理不行，是反向代理丢弃了升级头；两处应答相同，则是 WebSocket 服务未挂载。",
     ),
     pair(
         Cause::UpgradeNotPerformed,
@@ -128,7 +128,7 @@ pub(super) const PAIRS: &[Pair] = &[
         Cause::BackendDown,
         Cause::RawClientOnSocketIo,
         "A dead backend gives 502 within milliseconds; Socket.IO after 1.01 s. A polling request through the same proxy decides.",
-        "后端宕机时 502 在毫秒内返回；Socket.IO 则在 1.01 秒后。经同一代理发一次 polling 请求即可判定。",
+        "后端宕机时 502 在毫秒内返回；Socket.IO 则在 1.01 秒后。经同一反向代理发一次 polling 请求即可判定。",
     ),
     pair(
         Cause::HandshakeTimedOut,
@@ -146,13 +146,13 @@ pub(super) const PAIRS: &[Pair] = &[
         Cause::BackendHung,
         Cause::UpgradeIgnored,
         "Both show as 504 through a proxy; a plain page through the same proxy tells whether the backend answers at all.",
-        "经代理都表现为 504；经同一代理访问普通页面即可知后端是否有应答。",
+        "经反向代理都表现为 504；经同一反向代理访问普通页面即可知后端是否有应答。",
     ),
     pair(
         Cause::BackendHung,
         Cause::HandshakeTimedOut,
         "One fault at two places: 504 is how a proxy says it, an expired limit is how a direct client does.",
-        "同一故障的两种表现：经代理为 504，直连则为超时。",
+        "同一故障的两种表现：经反向代理为 504，直连则为超时。",
     ),
     pair(
         Cause::TwoWebSocketServers,
@@ -230,7 +230,7 @@ pub(super) const PAIRS: &[Pair] = &[
         Cause::BackendDown,
         Cause::BackendHung,
         "Milliseconds are down, the proxy's whole timeout is hung. Apache says 502 for both, at different times.",
-        "毫秒内返回是宕机，等满代理超时是挂起。Apache 两者都返回 502，但时间不同。",
+        "毫秒内返回是宕机，等满反向代理的超时是挂起。Apache 两者都返回 502，但时间不同。",
     ),
     pair(
         Cause::IdleCut,
