@@ -56,7 +56,6 @@ rows! {
     h12_apache = "H12-apache";
     h12_haproxy = "H12-haproxy";
     h13_first = "H13-first";
-    h13_second = "H13-second";
     h30 = "H30";
     h34 = "H34";
     h4_nginx = "H4-nginx";

@@ -111,9 +111,10 @@ pub(super) const FAULTS: &[Fault] = &[
     )
     .also(&[Cause::ProtocolViolated]),
     row(
+        // The first server refuses it before the second is asked: whoever dials this path alone sees a wrong path.
         "H13-second",
         "two `ws` servers on one HTTP server, the second path",
-        Cause::TwoWebSocketServers,
+        Cause::WrongPath,
         || Box::pin(two("/second")),
     )
     .also(&[Cause::WrongPath]),

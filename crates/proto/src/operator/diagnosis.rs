@@ -63,7 +63,16 @@ fn candidate(c: &Candidate, lang: Lang) -> v1::DiagnosisCandidate {
         pros: say(&c.pros),
         cons: say(&c.cons),
         handling: handling(c.cause).to_owned(),
-        snippets: Vec::new(),
+        snippets: c
+            .cause
+            .guide()
+            .snippets
+            .iter()
+            .map(|s| v1::DiagnosisSnippet {
+                r#where: format!("{}: {}", s.software.name(), s.place.of(lang)),
+                text: s.text.to_owned(),
+            })
+            .collect(),
     }
 }
 
