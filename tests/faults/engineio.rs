@@ -38,12 +38,12 @@ async fn h10_a_raw_client_is_hung_up_on_after_a_second() {
     let (_, direct) = scene("H10").await;
     let answer = upgrade(&direct.url, PATIENCE).await;
     assert!(answer.ended && answer.bytes.is_empty(), "{answer:?}");
-    took(&answer, 990, 2_000);
+    took(&answer, 990, 8_000);
     for id in ["H10-nginx", "H10-apache", "H10-haproxy"] {
         let (_, scene) = scene(id).await;
         let answer = upgrade(&scene.url, PATIENCE).await;
         assert_eq!(answer.status, 502, "{id}: {answer:?}");
-        took(&answer, 990, 2_500);
+        took(&answer, 990, 8_000);
         assert!(get(&scene.url, POLLING, "").await.text().starts_with("0{\"sid\""), "{id}");
         nobody_died(&scene);
     }
@@ -106,7 +106,13 @@ async fn h23_engineio_says_its_codes() {
 
 #[tokio::test]
 async fn h23_requests_in_turn_find_a_stranger() {
-    for id in ["H23-sticky-nginx", "H23-sticky-haproxy", "H23-sticky-apache"] {
+    for id in [
+        "H23-sticky-nginx",
+        "H23-sticky-haproxy",
+        "H23-sticky-apache",
+        "ok-socketio-sticky-nginx",
+        "ok-socketio-sticky-haproxy",
+    ] {
         let (_, scene) = scene(id).await;
         let hello = get(&scene.url, POLLING, "").await;
         let text = hello.text();
@@ -115,11 +121,14 @@ async fn h23_requests_in_turn_find_a_stranger() {
         for _ in 0..4 {
             let path = format!("{POLLING}&sid={sid}");
             let (host, _) = parts(&scene.url);
-            let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            let answer = ask(host, &request, MOMENT).await;
+            // A pong: unlike a poll, it is answered at once, and its end is not that of the session.
+            let head = "Content-Type: text/plain\r\nContent-Length: 1";
+            let request = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n3");
+            let answer = ask(host, &request, PATIENCE).await;
             unknown += u32::from(answer.text().contains("Session ID unknown"));
         }
-        assert!((1..4).contains(&unknown), "{id}: {unknown} of 4 unknown");
+        let sticky = id.starts_with("ok-");
+        assert!(if sticky { unknown == 0 } else { unknown == 2 }, "{id}: {unknown} of 4 unknown");
         // A WebSocket is one connection, and stays where it is.
         assert_eq!(upgrade(&scene.url, MOMENT).await.status, 101, "{id}");
     }
@@ -144,20 +153,20 @@ async fn h24_the_namespace_is_invalid() {
 
 #[tokio::test]
 async fn h25_the_origin_is_missing_from_the_answer_and_websocket_does_not_care() {
-    for id in ["H25-list", "H25-array", "ok-cors"] {
+    for id in ["H25-other", "H25-list", "H25-array", "ok-cors"] {
         let (_, scene) = scene(id).await;
         let origin = scene.origin.clone().unwrap();
         let lines = format!("Origin: {origin}\r\n");
         let answer = get(&scene.url, POLLING, &lines).await;
         assert_eq!(answer.status, 200, "{id}: {answer:?}");
         let allowed = answer.header("access-control-allow-origin");
-        if id == "ok-cors" {
-            assert_eq!(allowed, Some(origin.as_str()), "{answer:?}");
-        } else {
-            assert_ne!(allowed, Some(origin.as_str()), "{id}: {answer:?}");
-            assert_ne!(allowed, Some("*"), "{id}: {answer:?}");
-        }
-        eprintln!("{id}: allowed {allowed:?}, vary {:?}", answer.header("vary"));
+        let expected = match id {
+            "ok-cors" => Some(origin.as_str()),
+            // One string is said to everybody, whoever asks.
+            "H25-other" => Some("https://elsewhere.example"),
+            _ => None,
+        };
+        assert_eq!((allowed, answer.header("vary")), (expected, Some("Origin")), "{id}: {answer:?}");
         let answer = crate::raw::upgrade_with(&scene.url, &lines, MOMENT).await;
         assert_eq!(answer.status, 101, "{id}: {answer:?}");
     }

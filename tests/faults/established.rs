@@ -8,17 +8,33 @@ use crate::raw::{PATIENCE, nobody_died, scene, took, upgrade};
 
 #[tokio::test]
 async fn l1_silence_is_cut_without_a_close_after_the_same_time_again() {
-    for id in ["L1-nginx", "L1-apache", "L1-haproxy"] {
+    for id in ["L1-nginx", "L1-apache", "L1-haproxy", "L1-haproxy-client"] {
         let (_, scene) = scene(id).await;
         for _ in 0..2 {
             let answer = upgrade(&scene.url, PATIENCE).await;
             assert_eq!((answer.status, answer.ended), (101, true), "{id}: {answer:?}");
             assert_eq!(answer.close(), None, "{id}: {answer:?}");
-            eprintln!("{id}: {:?}", answer.age);
-            took(&answer, 1_900, 4_000);
+            took(&answer, 1_900, 8_000);
         }
         nobody_died(&scene);
     }
+}
+
+/// Which of Apache's limits it is that counts for a tunnel, its remedy depends on.
+#[tokio::test]
+async fn l1_apache_cuts_after_the_longer_of_its_limits() {
+    use mooring_tests::faults::program::node;
+    use mooring_tests::faults::proxy::{Proxy, apache_host, start};
+    let (_ws, backend) = node("faults/ws.js", &[]).await;
+    let lasts = async |limits: &str, parameter: &str| {
+        let pass = format!("ProxyPass \"/\" \"http://{backend}/\" upgrade=websocket {parameter}");
+        let front = start(Proxy::Apache, &apache_host(&format!("{limits}\n  {pass}"))).await;
+        upgrade(&format!("ws://{}/", front.address), PATIENCE).await
+    };
+    took(&lasts("Timeout 1\n  ProxyTimeout 3", "").await, 2_900, 8_000);
+    took(&lasts("Timeout 3\n  ProxyTimeout 1", "").await, 2_900, 8_000);
+    took(&lasts("Timeout 1", "timeout=3").await, 2_900, 8_000);
+    took(&lasts("Timeout 1", "").await, 900, 8_000);
 }
 
 #[tokio::test]
@@ -51,10 +67,9 @@ async fn l3_pings_that_nobody_answers_end_it_with_1011_after_twice_the_interval(
     for id in ["L3-uvicorn", "L3-websockets"] {
         let (_, scene) = scene(id).await;
         let view = client(&scene);
-        eprintln!("{id}: {view:?}");
         assert_eq!((view.code, view.reason.as_str()), (Some(1011), "keepalive ping timeout"), "{id}");
         assert_eq!((view.heard_pings > 0, view.sent_pong), (true, 0), "{id}: {view:?}");
-        aged(view, 1_900, 4_500);
+        aged(view, 1_900, 8_000);
         nobody_died(&scene);
     }
 }
@@ -63,25 +78,25 @@ async fn l3_pings_that_nobody_answers_end_it_with_1011_after_twice_the_interval(
 async fn l4_to_l6_engineio_ends_what_is_no_client_of_its_own() {
     let (_, unanswered) = scene("L4").await;
     let view = client(&unanswered);
-    eprintln!("L4: {:#?}", unanswered.seen);
     assert_eq!((view.code, view.heard_pings, view.sent_pong), (Some(1005), 1, 0), "{view:?}");
     assert!(view.sent_connect, "{view:?}");
-    aged(view, 1_450, 3_500);
+    aged(view, 1_450, 8_000);
     assert_eq!(server(&unanswered).reason, "ping timeout", "{:?}", unanswered.seen);
 
     let (_, unconnected) = scene("L5").await;
     let view = client(&unconnected);
-    eprintln!("L5: {:#?}", unconnected.seen);
     assert_eq!(view.code, Some(1005), "{view:?}");
     assert!(!view.sent_connect && view.sent_pong == view.heard_pings && view.sent_pong > 0, "{view:?}");
-    aged(view, 1_450, 3_500);
+    aged(view, 1_450, 8_000);
     assert_eq!(view.promise, Some((Duration::from_secs(1), Duration::from_millis(500))), "{view:?}");
+
+    assert_eq!(server(&unconnected).reason, "forced close", "{:?}", unconnected.seen);
 
     let (_, foreign) = scene("L6").await;
     let view = client(&foreign);
-    eprintln!("L6: {:#?}", foreign.seen);
     assert_eq!((view.code, view.sent_text), (Some(1005), 1), "{view:?}");
     aged(view, 290, 1_200);
+    assert_eq!(server(&foreign).reason, "parse error", "{:?}", foreign.seen);
     for scene in [&unanswered, &unconnected, &foreign] {
         nobody_died(scene);
     }
@@ -104,7 +119,6 @@ async fn l7_a_restart_in_good_order_says_1012_to_all() {
         // And so to whoever holds one now, through the proxy, too.
         let answer = upgrade(&scene.url, PATIENCE).await;
         assert_eq!(answer.status, 101, "{id}: {answer:?}");
-        eprintln!("{id}: {:?} after {:?}", answer.close(), answer.age);
         assert_eq!(answer.close().map(|(code, _)| code), Some(1012), "{id}: {answer:?}");
         back(&scene).await;
         nobody_died(&scene);
@@ -126,7 +140,6 @@ async fn back(scene: &Scene) {
 async fn l8_a_killed_process_ends_all_in_one_moment_without_a_close() {
     let (_, scene) = scene("L8").await;
     assert!(scene.seen.len() > 1 && scene.seen.iter().all(|v| v.code.is_none()), "{:#?}", scene.seen);
-    eprintln!("L8: spread {:?}", spread(&scene.seen));
     assert!(spread(&scene.seen) < Duration::from_millis(200), "{:#?}", scene.seen);
     let answer = upgrade(&scene.url, PATIENCE).await;
     assert_eq!((answer.status, answer.ended, answer.close()), (101, true, None), "{answer:?}");
@@ -139,7 +152,6 @@ async fn l10_too_much_is_answered_with_1009() {
     for id in ["L10-ws", "L10-socketio"] {
         let (_, scene) = scene(id).await;
         let view = client(&scene);
-        eprintln!("{id}: {:#?}", scene.seen);
         assert_eq!((view.code, view.sent_largest), (Some(1009), 2_000), "{id}: {:#?}", scene.seen);
         nobody_died(&scene);
     }
@@ -157,7 +169,7 @@ async fn l11_and_l12_nothing_comes_and_nobody_hangs_up() {
     let (_, scene) = scene("L12-nginx").await;
     let answer = upgrade(&scene.url, PATIENCE).await;
     assert_eq!((answer.status, answer.ended, answer.close()), (101, true, None), "{answer:?}");
-    took(&answer, 1_900, 4_000);
+    took(&answer, 1_900, 8_000);
     nobody_died(&scene);
 }
 

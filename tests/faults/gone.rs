@@ -9,12 +9,11 @@ use crate::raw::{PATIENCE, get, nobody_died, parts, scene, took, upgrade};
 #[tokio::test]
 async fn h26_each_proxy_says_in_its_own_way_that_nobody_is_there() {
     for (id, status, least, most) in
-        [("H26-nginx", 502, 0, 1_500), ("H26-apache", 503, 0, 1_500), ("H26-haproxy", 503, 2_500, 7_000)]
+        [("H26-nginx", 502, 0, 2_400), ("H26-apache", 503, 0, 2_400), ("H26-haproxy", 503, 2_500, 8_000)]
     {
         let (_, scene) = scene(id).await;
         let answer = upgrade(&scene.url, PATIENCE).await;
         assert_eq!(answer.status, status, "{id}: {answer:?}");
-        eprintln!("{id}: {:?}", answer.age);
         took(&answer, least, most);
         let direct = TcpStream::connect(parts(scene.direct.as_deref().unwrap()).0).await;
         assert_eq!(direct.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused, "{id}");
@@ -28,7 +27,7 @@ async fn h27_each_proxy_loses_patience_with_one_that_hangs() {
         let (_, scene) = scene(id).await;
         let answer = upgrade(&scene.url, PATIENCE).await;
         assert_eq!(answer.status, status, "{id}: {answer:?}");
-        took(&answer, 900, 5_000);
+        took(&answer, 900, 8_000);
         if id == "H27-apache" {
             assert!(answer.text().contains("Proxy Error"), "{answer:?}");
         }
@@ -54,11 +53,17 @@ async fn h28_an_upgrade_is_redirected() {
 
 #[tokio::test]
 async fn h29_the_index_page_is_served_for_any_path() {
-    let (_, broken) = scene("H29").await;
-    let answer = upgrade(&broken.url, PATIENCE).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html")), "{answer:?}");
-    assert!(answer.text().contains("<div id=\"root\">"), "{answer:?}");
-    assert_eq!(get(&broken.url, "/no-such-thing", "").await.text(), answer.text());
-    let direct = upgrade(broken.direct.as_deref().unwrap(), Duration::from_millis(500)).await;
-    assert_eq!(direct.status, 101, "{direct:?}");
+    for id in ["H29", "H29-apache"] {
+        let (_, broken) = scene(id).await;
+        let answer = upgrade(&broken.url, PATIENCE).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("text/html")),
+            "{id}: {answer:?}"
+        );
+        assert!(answer.text().contains("<div id=\"root\">"), "{id}: {answer:?}");
+        assert_eq!(get(&broken.url, "/no-such-thing", "").await.text(), answer.text(), "{id}");
+        let direct = upgrade(broken.direct.as_deref().unwrap(), Duration::from_millis(500)).await;
+        assert_eq!(direct.status, 101, "{id}: {direct:?}");
+    }
 }

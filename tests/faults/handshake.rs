@@ -103,11 +103,12 @@ async fn h8_ws_says_what_is_wrong_with_a_handshake() {
 }
 
 #[tokio::test]
-async fn h8_haproxy_says_it_itself() {
+async fn h8_haproxy_makes_up_a_key() {
     let (_, scene) = scene("H8-haproxy").await;
     let answer = upgrade(&scene.url, PATIENCE).await;
-    eprintln!("H8-haproxy: {answer:?}");
-    assert_ne!(answer.status, 101, "{answer:?}");
+    // HAProxy puts a key of its own in the place of the missing one, so that the backend's answer is to that one.
+    assert_eq!(answer.status, 101, "{answer:?}");
+    assert_ne!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer:?}");
     direct_is_well(&scene).await;
 }
 
@@ -116,12 +117,14 @@ async fn h11_a_destroyed_upgrade_ends_without_a_byte_at_once() {
     let (_, direct) = scene("H11").await;
     let answer = upgrade(&direct.url, PATIENCE).await;
     assert!(answer.ended && answer.bytes.is_empty(), "{answer:?}");
-    took(&answer, 0, 700);
+    took(&answer, 0, 980);
     nobody_died(&direct);
-    let (_, behind) = scene("H11-nginx").await;
-    let answer = upgrade(&behind.url, PATIENCE).await;
-    assert_eq!(answer.status, 502, "{answer:?}");
-    took(&answer, 0, 700);
+    for id in ["H11-nginx", "H11-apache", "H11-haproxy"] {
+        let (_, behind) = scene(id).await;
+        let answer = upgrade(&behind.url, PATIENCE).await;
+        assert_eq!(answer.status, 502, "{id}: {answer:?}");
+        took(&answer, 0, 980);
+    }
 }
 
 #[tokio::test]
@@ -134,7 +137,7 @@ async fn h12_an_ignored_upgrade_is_never_answered_and_proxies_lose_patience() {
         let (_, scene) = scene(id).await;
         let answer = upgrade(&scene.url, PATIENCE).await;
         assert_eq!(answer.status, status, "{id}: {answer:?}");
-        took(&answer, 900, 5_000);
+        took(&answer, 900, 8_000);
         assert_eq!(get(&scene.url, "/", "").await.status, 200, "{id}");
         nobody_died(&scene);
     }
@@ -170,6 +173,6 @@ async fn h34_no_subprotocol_is_selected() {
     }
     let (_, scene) = scene("H34-websockets").await;
     let answer = upgrade_with(&scene.url, "Sec-WebSocket-Protocol: chat.v1\r\n", MOMENT).await;
-    eprintln!("H34-websockets: {answer:?}");
-    assert_eq!(answer.header("sec-websocket-protocol"), None, "{answer:?}");
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.text().contains("invalid subprotocol; expected one of chat.v9"), "{answer:?}");
 }

@@ -41,7 +41,6 @@ async fn h32_certificates_are_refused_for_what_is_wrong_with_them() {
         let report = dial(&target(&scene)).await.report;
         let refusal = report.outcome.unwrap_err();
         assert_eq!(refusal.step, Step::Tls, "{id}: {refusal:?}");
-        eprintln!("{id}: {}", refusal.message);
         assert!(refusal.message.contains(words), "{id}: {refusal:?}");
         nobody_died(&scene);
     }
@@ -62,8 +61,7 @@ async fn h33_plain_bytes_on_a_tls_port_are_told_by_each_in_its_own_way() {
     assert!(answer.text().contains("speaking plain HTTP to an SSL-enabled server port"), "{answer:?}");
     let (_, haproxy) = scene("H33-plain-haproxy").await;
     let answer = upgrade(&haproxy.url, PATIENCE).await;
-    eprintln!("H33-plain-haproxy: {answer:?}");
-    assert!(answer.ended && answer.status == 0, "{answer:?}");
+    assert!(answer.ended && answer.bytes.is_empty(), "{answer:?}");
 }
 
 #[tokio::test]
@@ -72,7 +70,6 @@ async fn h33_tls_on_a_plain_port_is_no_tls() {
         let (_, scene) = scene(id).await;
         let report = dial(&target(&scene)).await.report;
         let refusal = report.outcome.unwrap_err();
-        eprintln!("{id}: {} ({})", refusal.message, refusal.cause);
         assert_eq!((refusal.step, refusal.cause), (Step::Tls, Cause::TlsFailed), "{id}: {refusal:?}");
         let plain = scene.url.replace("wss://", "ws://");
         assert_eq!(upgrade(&plain, Duration::from_millis(400)).await.status, 101, "{id}");

@@ -66,23 +66,26 @@ pub(super) const FAULTS: &[Fault] = &[
         "H23-sticky-nginx",
         "nginx deals Socket.IO's requests out in turn",
         Cause::StickySessionsMissing,
-        || Box::pin(dealt(Proxy::Nginx)),
+        || Box::pin(dealt(Proxy::Nginx, Dealt::InTurn)),
     ),
     row(
         "H23-sticky-haproxy",
         "HAProxy deals Socket.IO's requests out in turn",
         Cause::StickySessionsMissing,
-        || Box::pin(dealt(Proxy::Haproxy)),
+        || Box::pin(dealt(Proxy::Haproxy, Dealt::InTurn)),
     ),
     row(
         "H23-sticky-apache",
         "Apache deals Socket.IO's requests out in turn",
         Cause::StickySessionsMissing,
-        || Box::pin(dealt(Proxy::Apache)),
+        || Box::pin(dealt(Proxy::Apache, Dealt::InTurn)),
     ),
     row("H24", "the namespace does not exist yet", Cause::NamespaceNotReady, || Box::pin(namespace())),
-    row("H25-list", "the origin of the pages is not the one allowed", Cause::CorsRefused, || {
+    row("H25-other", "the origin of the pages is not the one allowed", Cause::CorsRefused, || {
         Box::pin(origin("https://elsewhere.example"))
+    }),
+    row("H25-list", "the origin of the pages is not on the list", Cause::CorsRefused, || {
+        Box::pin(origin("[\"https://elsewhere.example\"]"))
     }),
     row("H25-array", "`*` stands in a list, where it is nothing but a name", Cause::CorsRefused, || {
         Box::pin(origin("[\"*\"]"))
@@ -117,26 +120,39 @@ async fn keyed(key: &str, query: &str) -> Scene {
     Scene::at(format!("ws://{backend}{UPGRADE}{query}"), Kind::Evolution).part(io)
 }
 
-/// A session's requests go to another server each time, which has never heard of it.
-async fn dealt(proxy: Proxy) -> Scene {
+/// How requests are dealt out to two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dealt {
+    /// In turn: a session's requests go to another server each time, which has never heard of it.
+    InTurn,
+    /// By the client's address: a session stays where it began.
+    ByAddress,
+}
+
+pub(super) async fn dealt(proxy: Proxy, dealt: Dealt) -> Scene {
     let (one, first) = node("faults/socketio.js", &[]).await;
     let (other, second) = node("faults/socketio.js", &[]).await;
+    let sticky = dealt == Dealt::ByAddress;
     let text = match proxy {
         Proxy::Nginx => format!(
-            "  upstream gateways {{\n    server {first};\n    server {second};\n  }}\n{}",
+            "  upstream gateways {{\n{}    server {first};\n    server {second};\n  }}\n{}",
+            if sticky { "    ip_hash;\n" } else { "" },
             proxy::nginx_server(&format!(
                 "location / {{\n      proxy_pass http://gateways;\n{}    }}",
                 proxy::NGINX_UPGRADE
             ))
         ),
         Proxy::Apache => proxy::apache_host(&format!(
-            "<Proxy balancer://gateways>\n    BalancerMember http://{first} upgrade=websocket\n    \
-             BalancerMember http://{second} upgrade=websocket\n    ProxySet lbmethod=byrequests\n  </Proxy>\n  \
+            "<Proxy balancer://gateways>\n    BalancerMember http://{first} upgrade=websocket route=one\n    \
+             BalancerMember http://{second} upgrade=websocket route=two\n    ProxySet lbmethod=byrequests\n  </Proxy>\n  \
              ProxyPass \"/\" \"balancer://gateways/\""
         )),
         Proxy::Haproxy => proxy::haproxy_backends(
             "  timeout server 60s\n  timeout tunnel 60s\n",
-            &format!("  balance roundrobin\n  server one {first}\n  server two {second}\n"),
+            &format!(
+                "  balance {}\n  server one {first}\n  server two {second}\n",
+                if sticky { "source" } else { "roundrobin" }
+            ),
         ),
     };
     let front = proxy::start(proxy, &text).await;

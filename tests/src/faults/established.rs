@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::engineio::UPGRADE;
 use super::fastapi::CHAT;
 use super::program::{client, node, node_command, python, serving, views};
-use super::proxy::{Proxy, Settings, front};
+use super::proxy::{self, Proxy, Settings, front, haproxy_backends};
 use super::{Fault, Part, Scene, row, well};
 
 /// How many clients there are where it is about many.
@@ -33,6 +33,13 @@ pub(super) const FAULTS: &[Fault] = &[
     row("L1-haproxy", "HAProxy cuts what is silent for 2 s", Cause::IdleCut, || {
         Box::pin(idle(Proxy::Haproxy))
     })
+    .watch(7),
+    row(
+        "L1-haproxy-client",
+        "HAProxy without a limit for tunnels cuts by its client's",
+        Cause::IdleCut,
+        || Box::pin(idle_by_client()),
+    )
     .watch(7),
     well("L2-nginx", "the server pings more often than nginx cuts", || Box::pin(pinged(Proxy::Nginx)))
         .watch(5),
@@ -92,6 +99,20 @@ pub(super) const FAULTS: &[Fault] = &[
 async fn idle(proxy: Proxy) -> Scene {
     let (ws, backend) = node("faults/ws.js", &[]).await;
     behind(proxy, &backend, "/", Kind::Websocket, Settings::idle(2)).await.part(ws)
+}
+
+async fn idle_by_client() -> Scene {
+    let (ws, backend) = node("faults/ws.js", &[]).await;
+    // What stands last counts.
+    let text = haproxy_backends(
+        "  timeout client 2s\n  timeout server 4s\n",
+        &format!("  server gateway {backend}\n"),
+    );
+    let front = proxy::start(Proxy::Haproxy, &text).await;
+    Scene::at(format!("ws://{}/", front.address), Kind::Websocket)
+        .direct(format!("ws://{backend}/"))
+        .front(front)
+        .part(ws)
 }
 
 async fn pinged(proxy: Proxy) -> Scene {

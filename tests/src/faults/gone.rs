@@ -1,5 +1,8 @@
 //! Proxies that answer in the gateway's place: H26–H29.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use mooring_core::cause::Cause;
 use mooring_core::kind::Kind;
 use rustix::process::Signal;
@@ -42,7 +45,11 @@ pub(super) const FAULTS: &[Fault] = &[
         Box::pin(redirected(Proxy::Haproxy))
     }),
     row("H29", "the path falls back to the front end's index page", Cause::SpaFallback, || {
-        Box::pin(fallback("/chat/1"))
+        Box::pin(fallback(Proxy::Nginx, "/chat/1"))
+    })
+    .also(&[Cause::WrongPath]),
+    row("H29-apache", "the same with Apache", Cause::SpaFallback, || {
+        Box::pin(fallback(Proxy::Apache, "/chat/1"))
     })
     .also(&[Cause::WrongPath]),
 ];
@@ -96,30 +103,34 @@ async fn redirected(proxy: Proxy) -> Scene {
 }
 
 /// As Bisheng's own nginx: `/api` goes to the backend, all else is the front end's.
-pub(super) async fn fallback(path: &str) -> Scene {
+pub(super) async fn fallback(proxy: Proxy, path: &str) -> Scene {
     let (app, backend) = python("faults/fastapi_app.py", &[]).await;
-    let folder = tempfile::Builder::new().prefix("mooring-fault-").tempdir().expect("a folder");
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("our own folder");
-    std::fs::write(
-        folder.path().join("index.html"),
-        "<!doctype html>\n<html><head><title>BISHENG</title></head><body><div id=\"root\"></div></body></html>\n",
-    )
-    .expect("our own folder");
-    let server = format!(
-        "root {};\n    location /api {{\n      proxy_pass http://{backend};\n{}    }}\n    \
-         location / {{\n      try_files $uri $uri/ /index.html;\n    }}",
-        folder.path().display(),
-        proxy::NGINX_UPGRADE
-    );
-    let front = proxy::start(
-        Proxy::Nginx,
-        &format!("  types {{ text/html html; }}\n{}", proxy::nginx_server(&server)),
-    )
-    .await;
+    let pages = tempfile::Builder::new().prefix("mooring-fault-").tempdir().expect("a folder");
+    // The proxy, which is not root, reads it.
+    std::fs::set_permissions(pages.path(), Permissions::from_mode(0o755)).expect("our own folder");
+    std::fs::write(pages.path().join("index.html"), PAGE).expect("our own folder");
+    let root = pages.path().display();
+    let text = match proxy {
+        Proxy::Nginx => {
+            let server = format!(
+                "root {root};\n    location /api {{\n      proxy_pass http://{backend};\n{}    }}\n    \
+                 location / {{\n      try_files $uri $uri/ /index.html;\n    }}",
+                proxy::NGINX_UPGRADE
+            );
+            format!("  types {{ text/html html; }}\n{}", proxy::nginx_server(&server))
+        }
+        Proxy::Apache | Proxy::Haproxy => proxy::apache_host(&format!(
+            "DocumentRoot {root}\n  FallbackResource /index.html\n  AddType text/html .html\n  \
+             ProxyPass \"/api\" \"http://{backend}/api\" upgrade=websocket"
+        )),
+    };
+    let front = proxy::start(proxy, &text).await;
     Scene::at(format!("ws://{}{path}", front.address), Kind::Bisheng)
         .direct(format!("ws://{backend}{CHAT}"))
         .front(front)
         .part(app)
-        .part(Part::files("front end", folder))
+        .part(Part::files("front end", pages))
 }
+
+const PAGE: &str =
+    "<!doctype html>\n<html><head><title>BISHENG</title></head><body><div id=\"root\"></div></body></html>\n";

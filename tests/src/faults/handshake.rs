@@ -76,15 +76,24 @@ pub(super) const FAULTS: &[Fault] = &[
     row("H8-apache", "Apache takes the handshake's key out", Cause::MalformedHandshake, || {
         Box::pin(damaged_by_apache())
     }),
-    row("H8-haproxy", "HAProxy takes the handshake's key out", Cause::MalformedHandshake, || {
+    row("H8-haproxy", "HAProxy makes up a key of its own", Cause::MalformedHandshake, || {
         Box::pin(damaged_by_haproxy())
-    }),
+    })
+    .also(&[Cause::WrongProtocol]),
     row("H11", "the upgrade handler destroys what it does not know", Cause::UpgradeDestroyed, || {
         Box::pin(routed("destroy"))
     })
     .also(&[Cause::WrongPath]),
     row("H11-nginx", "the same behind nginx", Cause::UpgradeDestroyed, || {
         Box::pin(routed_behind("destroy", Proxy::Nginx))
+    })
+    .also(&[Cause::WrongPath, Cause::BackendDown]),
+    row("H11-apache", "the same behind Apache", Cause::UpgradeDestroyed, || {
+        Box::pin(routed_behind("destroy", Proxy::Apache))
+    })
+    .also(&[Cause::WrongPath, Cause::BackendDown]),
+    row("H11-haproxy", "the same behind HAProxy", Cause::UpgradeDestroyed, || {
+        Box::pin(routed_behind("destroy", Proxy::Haproxy))
     })
     .also(&[Cause::WrongPath, Cause::BackendDown]),
     row("H12", "the upgrade handler ignores what it does not know", Cause::UpgradeIgnored, || {
@@ -200,6 +209,7 @@ async fn damaged_by_apache() -> Scene {
         .part(ws)
 }
 
+/// Where the client's key is taken out, it puts one in its place; the answer is then to that one.
 async fn damaged_by_haproxy() -> Scene {
     let (ws, backend) = node("faults/ws.js", &[]).await;
     let lines = format!("  http-request del-header Sec-WebSocket-Key\n  server gateway {backend}\n");

@@ -2,10 +2,10 @@
 
 use mooring_core::kind::Kind;
 
-use super::engineio::UPGRADE;
+use super::engineio::{Dealt, UPGRADE, dealt};
 use super::fastapi::{CHAT, chain};
 use super::program::{node, python};
-use super::proxy::{Proxy, Settings, front};
+use super::proxy::{self, Proxy, Settings, front};
 use super::{Fault, Scene, gone, tls, well};
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -20,6 +20,15 @@ pub(super) const FAULTS: &[Fault] = &[
     well("ok-ws-haproxy", "`ws` behind HAProxy", || {
         Box::pin(behind(Proxy::Haproxy, "ws", "/", Kind::Websocket))
     }),
+    well("ok-ws-nginx-map", "`ws` behind nginx, with the header from a map", || Box::pin(nginx_map())),
+    well("ok-ws-nginx-http10", "`ws` behind nginx that passes the headers on in HTTP/1.0", || {
+        Box::pin(nginx_http10())
+    }),
+    well("ok-ws-apache-rewrite", "`ws` behind Apache's rewrite rule", || Box::pin(apache_rewrite())),
+    well("ok-ws-silent", "`ws` that says nothing, and need not", || {
+        Box::pin(at_node("ws", &[], "/", Kind::Websocket))
+    })
+    .watch(4),
     well("ok-ws-tls", "`ws` behind nginx with TLS", || Box::pin(tls::good())),
     well("ok-express", "Express and `ws` on one server", || {
         Box::pin(at_node("express", &[], "/ws", Kind::Websocket))
@@ -37,18 +46,37 @@ pub(super) const FAULTS: &[Fault] = &[
     well("ok-socketio-haproxy", "Socket.IO behind HAProxy", || {
         Box::pin(behind(Proxy::Haproxy, "socketio", UPGRADE, Kind::Socketio))
     }),
+    well("ok-socketio-pings", "Socket.IO that pings each second", || {
+        Box::pin(at_node(
+            "socketio",
+            &["--ping-interval", "1s", "--ping-timeout", "1s"],
+            UPGRADE,
+            Kind::Socketio,
+        ))
+    })
+    .watch(5),
+    well("ok-socketio-sticky-nginx", "two Socket.IO, dealt out by address by nginx", || {
+        Box::pin(dealt(Proxy::Nginx, Dealt::ByAddress))
+    }),
+    well("ok-socketio-sticky-haproxy", "two Socket.IO, dealt out by address by HAProxy", || {
+        Box::pin(dealt(Proxy::Haproxy, Dealt::ByAddress))
+    }),
     well("ok-evolution-key", "Socket.IO that asks for a key, and gets it", || {
         let url: &'static str = "/socket.io/?EIO=4&transport=websocket&apikey=right-key";
         Box::pin(at_node("socketio", &["--apikey", "right-key"], url, Kind::Evolution))
     }),
     well("ok-cors", "Socket.IO that has the pages' origin on its list", || Box::pin(origin())),
     well("ok-fastapi", "FastAPI on uvicorn", || Box::pin(fastapi(&[]))),
+    well("ok-fastapi-pings", "FastAPI on uvicorn that pings each second", || {
+        Box::pin(fastapi(&["--ping", "1"]))
+    })
+    .watch(4),
     well("ok-fastapi-hypercorn", "FastAPI on Hypercorn", || Box::pin(fastapi(&["--server", "hypercorn"]))),
     well("ok-fastapi-double", "FastAPI behind nginx behind Apache", || {
         Box::pin(chain(Settings::default(), Settings::default()))
     }),
     well("ok-fastapi-front-end", "FastAPI behind an nginx that serves the front end, too", || {
-        Box::pin(gone::fallback(CHAT))
+        Box::pin(gone::fallback(Proxy::Nginx, CHAT))
     }),
     well("ok-websockets", "Python's websockets", || Box::pin(websockets())),
 ];
@@ -65,6 +93,48 @@ async fn behind(proxy: Proxy, script: &str, path: &str, kind: Kind) -> Scene {
         .direct(format!("ws://{backend}{path}"))
         .front(front)
         .part(gateway)
+}
+
+async fn at_ws(proxy: Proxy, text: impl FnOnce(&str) -> String) -> Scene {
+    let (gateway, backend) = node("faults/ws.js", &[]).await;
+    let front = proxy::start(proxy, &text(&backend)).await;
+    Scene::at(format!("ws://{}/", front.address), Kind::Websocket)
+        .direct(format!("ws://{backend}/"))
+        .front(front)
+        .part(gateway)
+}
+
+async fn nginx_map() -> Scene {
+    let text = |backend: &str| {
+        let location = format!(
+            "location / {{\n      proxy_pass http://{backend};\n      proxy_http_version 1.1;\n      \
+             proxy_set_header Upgrade $http_upgrade;\n      proxy_set_header Connection $connection_upgrade;\n    }}"
+        );
+        let map = "  map $http_upgrade $connection_upgrade { default upgrade; '' close; }\n";
+        format!("{map}{}", proxy::nginx_server(&location))
+    };
+    at_ws(Proxy::Nginx, text).await
+}
+
+/// Node does not mind the version; Python's websockets does (H6).
+async fn nginx_http10() -> Scene {
+    let text = |backend: &str| {
+        proxy::nginx_server(&format!(
+            "location / {{\n      proxy_pass http://{backend};\n      \
+             proxy_set_header Upgrade $http_upgrade;\n      proxy_set_header Connection \"upgrade\";\n    }}"
+        ))
+    };
+    at_ws(Proxy::Nginx, text).await
+}
+
+async fn apache_rewrite() -> Scene {
+    let text = |backend: &str| {
+        proxy::apache_host(&format!(
+            "RewriteEngine On\n  RewriteCond %{{HTTP:Upgrade}} =websocket [NC]\n  \
+             RewriteRule \"^/(.*)\" \"ws://{backend}/$1\" [P,L]\n  ProxyPass \"/\" \"http://{backend}/\""
+        ))
+    };
+    at_ws(Proxy::Apache, text).await
 }
 
 async fn origin() -> Scene {

@@ -38,7 +38,7 @@ pub struct Settings {
     pub upgrade: bool,
     /// How long an upgraded connection may be silent. Whole seconds.
     pub idle: Duration,
-    /// How long the backend may take to answer. Whole seconds; in nginx it is the same setting, and the shorter counts.
+    /// How long the backend may take to answer, where that is less. Whole seconds; in nginx it is the same setting.
     pub answer: Duration,
 }
 
@@ -113,9 +113,11 @@ fn plain(proxy: Proxy, upstream: &str, settings: Settings) -> String {
         }
         Proxy::Apache => {
             let upgrade = if settings.upgrade { " upgrade=websocket" } else { "" };
+            // A tunnel lasts for the longer of the two, and where the second is not given it is the first.
+            let patience = if answer < idle { format!("  ProxyTimeout {answer}\n") } else { String::new() };
             apache_host(&format!(
-                "Timeout {idle}\n  ProxyTimeout {answer}\n  ProxyPreserveHost On\n  ProxyPass \"/\" \"http://{upstream}/\"{upgrade}\n  \
-                 ProxyPassReverse \"/\" \"http://{upstream}/\""
+                "Timeout {idle}\n{patience}  ProxyPreserveHost On\n  \
+                 ProxyPass \"/\" \"http://{upstream}/\"{upgrade}\n  ProxyPassReverse \"/\" \"http://{upstream}/\""
             ))
         }
         Proxy::Haproxy => {
@@ -243,6 +245,7 @@ const APACHE_MODULES: &[&str] = &[
     "authz_core",
     "alias",
     "dir",
+    "mime",
     "headers",
     "rewrite",
     "proxy",
@@ -265,7 +268,8 @@ fn apache(dir: &Path, hosts: &str, address: &str) -> String {
     format!(
         "ServerRoot {dir}\nDefaultRuntimeDir {dir}\nPidFile {dir}/pid\nErrorLog {dir}/error.log\nLogLevel warn\n\
          ServerName 127.0.0.1\nListen {address}\n{user}{modules}Mutex pthread\nStartServers 1\nServerLimit 1\n\
-         ThreadsPerChild 25\nMaxRequestWorkers 25\nMinSpareThreads 1\nMaxSpareThreads 25\n{hosts}"
+         ThreadsPerChild 25\nMaxRequestWorkers 25\nMinSpareThreads 1\nMaxSpareThreads 25\n\
+         TypesConfig /dev/null\n{hosts}"
     )
 }
 

@@ -75,10 +75,12 @@ impl Scene {
         self
     }
 
-    /// The parts that have ended and should not have: whose names are here were killed by what was done to them.
+    /// The parts that have ended and should not have, or a process of theirs has: they were killed by what was done to
+    /// them.
     #[must_use]
     pub fn dead(&self) -> Vec<String> {
-        self.parts.iter().filter(|p| !p.mortal && !p.alive()).map(|p| p.name.clone()).collect()
+        let gone = |part: &&Part| !part.mortal && (!part.alive() || part.lost_a_worker());
+        self.parts.iter().filter(gone).map(|p| p.name.clone()).collect()
     }
 
     /// What all parts have said so far.
@@ -169,7 +171,6 @@ impl Part {
     /// Whether it still runs. A stopped process is alive.
     #[must_use]
     pub fn alive(&self) -> bool {
-        let task_over = |task: &AbortHandle| task.is_finished();
         match &self.held {
             Held::Process(process) => match pid_of(process) {
                 // It is only looked at, not waited for: its id stays its own until this is dropped.
@@ -179,9 +180,15 @@ impl Part {
                 }
                 None => false,
             },
-            Held::Task(task) => !task_over(task),
+            Held::Task(task) => !task.is_finished(),
             Held::Port(_) | Held::Nothing => true,
         }
+    }
+
+    /// Whether a process that it started has crashed: nginx and Apache go on, and say so.
+    fn lost_a_worker(&self) -> bool {
+        let log = self.log();
+        ["exited on signal", "exit signal"].iter().any(|words| log.contains(words))
     }
 
     /// What it has said.
