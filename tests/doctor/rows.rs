@@ -16,6 +16,10 @@ rows! {
     ok_ws_nginx = "ok-ws-nginx";
     ok_ws_apache = "ok-ws-apache";
     ok_ws_haproxy = "ok-ws-haproxy";
+    ok_ws_nginx_map = "ok-ws-nginx-map";
+    ok_ws_nginx_http10 = "ok-ws-nginx-http10";
+    ok_ws_apache_rewrite = "ok-ws-apache-rewrite";
+    ok_ws_silent = "ok-ws-silent";
     ok_ws_tls = "ok-ws-tls";
     ok_express = "ok-express";
     ok_noserver = "ok-noserver";
@@ -23,9 +27,13 @@ rows! {
     ok_socketio_nginx = "ok-socketio-nginx";
     ok_socketio_apache = "ok-socketio-apache";
     ok_socketio_haproxy = "ok-socketio-haproxy";
+    ok_socketio_pings = "ok-socketio-pings";
+    ok_socketio_sticky_nginx = "ok-socketio-sticky-nginx";
+    ok_socketio_sticky_haproxy = "ok-socketio-sticky-haproxy";
     ok_evolution_key = "ok-evolution-key";
     ok_cors = "ok-cors";
     ok_fastapi = "ok-fastapi";
+    ok_fastapi_pings = "ok-fastapi-pings";
     ok_fastapi_hypercorn = "ok-fastapi-hypercorn";
     ok_fastapi_double = "ok-fastapi-double";
     ok_fastapi_front_end = "ok-fastapi-front-end";
@@ -51,11 +59,14 @@ rows! {
     h8_haproxy = "H8-haproxy";
     h11 = "H11";
     h11_nginx = "H11-nginx";
+    h11_apache = "H11-apache";
+    h11_haproxy = "H11-haproxy";
     h12 = "H12";
     h12_nginx = "H12-nginx";
     h12_apache = "H12-apache";
     h12_haproxy = "H12-haproxy";
     h13_first = "H13-first";
+    h13_second = "H13-second";
     h30 = "H30";
     h34 = "H34";
     h4_nginx = "H4-nginx";
@@ -77,6 +88,7 @@ rows! {
     h23_sticky_haproxy = "H23-sticky-haproxy";
     h23_sticky_apache = "H23-sticky-apache";
     h24 = "H24";
+    h25_other = "H25-other";
     h25_list = "H25-list";
     h25_array = "H25-array";
     h5_nginx = "H5-nginx";
@@ -105,6 +117,7 @@ rows! {
     h28_apache = "H28-apache";
     h28_haproxy = "H28-haproxy";
     h29 = "H29";
+    h29_apache = "H29-apache";
     h32_expired = "H32-expired";
     h32_not_yet = "H32-not-yet";
     h32_name = "H32-name";
@@ -119,6 +132,7 @@ rows! {
     l1_nginx = "L1-nginx";
     l1_apache = "L1-apache";
     l1_haproxy = "L1-haproxy";
+    l1_haproxy_client = "L1-haproxy-client";
     l2_nginx = "L2-nginx";
     l2_apache = "L2-apache";
     l2_haproxy = "L2-haproxy";
