@@ -1,0 +1,183 @@
+//! What was seen of one instance, with times: the last word of each source, and as much of the past as the rules' windows
+//! need. Bounded, whatever the gateway does.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use mooring_core::time::Mono;
+
+use super::seen::{Happened, Row, State};
+
+/// Points of time that are kept of each kind. The longest window is half a minute; of a storm, enough to see it.
+const KEPT: usize = 64;
+
+/// Who said what an instance's state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teller {
+    /// `connectionState`, or `/metrics`.
+    Rest,
+    /// An event.
+    Event,
+}
+
+/// The newest points of time of something.
+#[derive(Debug, Clone, Default)]
+pub struct Times(VecDeque<Mono>);
+
+impl Times {
+    fn push(&mut self, at: Mono) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(at);
+    }
+
+    /// How many were less than `window` before `now`; at most as many as are kept.
+    #[must_use]
+    pub fn within(&self, now: Mono, window: Duration) -> usize {
+        self.0.iter().rev().take_while(|at| now.since(**at) < window).count()
+    }
+}
+
+/// The past of one instance.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// The newest word on its state, and who said it.
+    pub state: Option<(Mono, State, Teller)>,
+    /// Since when it has been that.
+    pub since: Mono,
+    /// Since when it has not been open; `None` while it is open or nothing is known.
+    pub down_since: Option<Mono>,
+    /// Whether it was ever seen open.
+    pub was_open: bool,
+    /// The newest row.
+    pub row: Option<(Mono, Row)>,
+    /// Logins that began, by events.
+    pub connectings: Times,
+    /// Logins that succeeded, by events.
+    pub opens: Times,
+    /// Logins that succeeded, by the word of REST.
+    pub rest_opens: Times,
+    /// Changes of the word of REST.
+    pub flips: Times,
+    /// Times REST said `close` right after `open`: the mark of a session that was taken over (a mere drop goes from `open`
+    /// to `connecting`).
+    pub closed_from_open: Times,
+    /// Takeovers that were told by their code (440).
+    pub replaced: Times,
+    /// The newest code that an event gave, since the last login.
+    pub code: Option<(Mono, u16)>,
+    /// The newest QR code, since the last login.
+    pub qr: Option<Mono>,
+    /// Whether the limit of QR codes was reached, since the last login.
+    pub qr_limit: bool,
+    /// The newest event of any kind.
+    pub event: Option<Mono>,
+    /// The newest event that only the chat network can have caused.
+    pub traffic: Option<Mono>,
+    /// When it was last looked at closely, many times in a row.
+    pub looked: Option<Mono>,
+}
+
+impl Trace {
+    /// REST (or `/metrics`) was read.
+    pub fn rest(&mut self, at: Mono, state: State) {
+        let before = self.state.map(|(_, state, _)| state);
+        if before.is_some_and(|before| before != state) {
+            self.flips.push(at);
+            match state {
+                State::Open => self.rest_opens.push(at),
+                State::Close if before == Some(State::Open) => self.closed_from_open.push(at),
+                _ => {}
+            }
+        }
+        self.told(at, state, Teller::Rest);
+    }
+
+    /// The row was read.
+    pub fn stored(&mut self, at: Mono, row: Row) {
+        self.row = Some((at, row));
+    }
+
+    /// An event came.
+    pub fn event(&mut self, at: Mono, happened: Happened) {
+        self.event = Some(at);
+        match happened {
+            Happened::Connecting => {
+                self.connectings.push(at);
+                self.told(at, State::Connecting, Teller::Event);
+            }
+            Happened::Open => {
+                self.opens.push(at);
+                self.told(at, State::Open, Teller::Event);
+            }
+            Happened::Close(code) => {
+                if let Some(code) = code {
+                    self.code = Some((at, code));
+                    // One close is told twice, by `connection.update` and `status.instance`.
+                    if code == 440 && self.replaced.within(at, Duration::from_millis(200)) == 0 {
+                        self.replaced.push(at);
+                    }
+                }
+                self.told(at, State::Close, Teller::Event);
+            }
+            Happened::Refused => {
+                self.qr_limit = true;
+                self.told(at, State::Refused, Teller::Event);
+            }
+            Happened::Qr => self.qr = Some(at),
+            Happened::QrLimit => self.qr_limit = true,
+            Happened::Traffic => self.traffic = Some(at),
+            Happened::LoggedOut | Happened::Created | Happened::Removed | Happened::Other => {}
+        }
+    }
+
+    fn told(&mut self, at: Mono, state: State, teller: Teller) {
+        // REST speaks of `close` where an event has just said `refused`, which says more.
+        let same = self.state.is_some_and(|(_, before, _)| {
+            before == state || (before == State::Refused && state == State::Close)
+        });
+        let state = if same { self.state.map_or(state, |(_, before, _)| before) } else { state };
+        if !same {
+            self.since = at;
+        }
+        self.state = Some((at, state, teller));
+        if state == State::Open {
+            self.was_open = true;
+            self.down_since = None;
+            self.code = None;
+            self.qr = None;
+            self.qr_limit = false;
+        } else if self.down_since.is_none() {
+            self.down_since = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut trace = Trace::default();
+        for at in 0..10_000 {
+            trace.event(Mono(at), Happened::Connecting);
+        }
+        assert_eq!(trace.connectings.within(Mono(10_000), Duration::from_secs(1)), KEPT);
+        assert_eq!(trace.connectings.within(Mono(60_000_000), Duration::from_secs(1)), 0);
+    }
+
+    #[test]
+    fn a_login_wipes_what_was_before_it() {
+        let mut trace = Trace::default();
+        trace.event(Mono(1), Happened::Close(Some(401)));
+        trace.event(Mono(2), Happened::Qr);
+        trace.event(Mono(3), Happened::Refused);
+        trace.rest(Mono(4), State::Close);
+        assert_eq!(trace.state.map(|s| s.1), Some(State::Refused));
+        assert_eq!(trace.down_since, Some(Mono(1)));
+        trace.event(Mono(5), Happened::Open);
+        assert_eq!((trace.code, trace.qr, trace.qr_limit, trace.down_since), (None, None, false, None));
+    }
+}
