@@ -147,7 +147,9 @@ impl Happened {
             "qrcode.updated" => Self::QrLimit,
             "instance.create" => Self::Created,
             "instance.delete" | "remove.instance" => Self::Removed,
-            "messages.upsert" | "messages.update" | "presence.update" | "call" | "chats.update" => Self::Traffic,
+            "messages.upsert" | "messages.update" | "presence.update" | "call" | "chats.update" => {
+                Self::Traffic
+            }
             _ => Self::Other,
         }
     }

@@ -97,7 +97,8 @@ impl Settings {
     #[must_use]
     pub fn problems(&self, key: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut wrong = |name: &str, message: String| problems.push(Problem::new(format!("{key}.{name}"), message));
+        let mut wrong =
+            |name: &str, message: String| problems.push(Problem::new(format!("{key}.{name}"), message));
         let uri = self.url.parse::<http::Uri>().ok();
         let scheme = uri.as_ref().and_then(http::Uri::scheme_str).unwrap_or_default();
         if uri.as_ref().and_then(http::Uri::host).is_none() || !matches!(scheme, "http" | "https") {

@@ -144,11 +144,12 @@ impl Facts<'_> {
     /// Sessions that were taken over, told by their code or shown by a close look.
     fn war(&self) -> bool {
         let seen = self.trace.closed_from_open.within(self.now, WAR.0);
-        self.trace.replaced.within(self.now, WAR.0) >= WAR.1
-            || (self.successes(WAR.0) >= WAR.1 && seen >= 2)
+        self.trace.replaced.within(self.now, WAR.0) >= WAR.1 || (self.successes(WAR.0) >= WAR.1 && seen >= 2)
     }
 
-    fn storm(&self) -> bool {
+    /// Logins again and again, without a pause.
+    #[must_use]
+    pub fn storm(&self) -> bool {
         // Where each login succeeds it may be a war: the close look decides, and until then nothing is said.
         let refused = self.successes(STORM.0) * 2 < self.logins(STORM.0).max(STORM.1);
         self.rapid() && (refused || self.looked())
@@ -161,7 +162,9 @@ impl Facts<'_> {
             Some(State::Connecting) => {
                 never || self.code() == Some(401) || self.trace.qr.is_some_and(|at| self.now.since(at) < QR)
             }
-            Some(State::Close) => never || self.trace.qr_limit || (self.stored(State::Connecting) && self.settled()),
+            Some(State::Close) => {
+                never || self.trace.qr_limit || (self.stored(State::Connecting) && self.settled())
+            }
             Some(State::Refused) => true,
             Some(State::NotLoaded | State::Odd) | None => false,
         }
@@ -251,7 +254,10 @@ fn storm_words(f: &Facts<'_>) -> String {
         None => String::new(),
     };
     match f.logins(STORM.0) {
-        0 => format!("its state was seen changing {} times in 10 s{many}", f.trace.flips.within(f.now, STORM.0)),
+        0 => format!(
+            "its state was seen changing {} times in 10 s{many}",
+            f.trace.flips.within(f.now, STORM.0)
+        ),
         logins => format!(
             "{logins} logins began within 10 s and {} succeeded; the code behind it is not told{many}",
             f.successes(STORM.0)
@@ -302,7 +308,11 @@ const LINKED: &[Rule] = &[
         |f| code_is(f, &[402, 403, 406]),
         |f| format!("refused for good ({}): the account is restricted or banned", in_words(f)),
     ),
-    no(Cause::SessionReplaced, |f| code_is(f, &[440]), |_| "another client took the session over (440)".to_owned()),
+    no(
+        Cause::SessionReplaced,
+        |f| code_is(f, &[440]),
+        |_| "another client took the session over (440)".to_owned(),
+    ),
     no(Cause::ClientOutdated, |f| code_is(f, &[405]), |_| "the client's version is refused (405)".to_owned()),
     no(
         Cause::PairingNeeded,
@@ -313,7 +323,8 @@ const LINKED: &[Rule] = &[
             }
             Some(State::Connecting) => "it waits for its QR code to be scanned".to_owned(),
             _ if f.trace.qr_limit || f.stored(State::Connecting) => {
-                "no QR code was scanned before their limit; it is mute until somebody asks for a new one".to_owned()
+                "no QR code was scanned before their limit; it is mute until somebody asks for a new one"
+                    .to_owned()
             }
             _ => "no account was ever paired".to_owned(),
         },
@@ -322,7 +333,9 @@ const LINKED: &[Rule] = &[
     no(
         Cause::ConnectingStuck,
         |f| f.state() == Some(State::Connecting) && f.quiet_for() > STUCK,
-        |f| format!("connecting for {} without any event; it does not fail by itself", seconds(f.quiet_for())),
+        |f| {
+            format!("connecting for {} without any event; it does not fail by itself", seconds(f.quiet_for()))
+        },
     ),
     no(
         Cause::NoUpstreamLink,

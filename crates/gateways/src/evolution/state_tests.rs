@@ -189,9 +189,7 @@ fn an_upgrade_that_was_answered_502_hangs_for_ever() {
 #[test]
 fn a_401_is_final_and_asks_for_a_human() {
     let mut tape = Tape::open();
-    tape.event(5_000, Happened::LoggedOut)
-        .event(5_001, Happened::Close(Some(401)))
-        .rest(5_050, State::Close);
+    tape.event(5_000, Happened::LoggedOut).event(5_001, Happened::Close(Some(401))).rest(5_050, State::Close);
     assert_eq!(tape.linked(5_100), no(Cause::LoginRevoked), "at once, no ten seconds");
     // Without events the row says it.
     let mut deaf = Tape::open().deaf();

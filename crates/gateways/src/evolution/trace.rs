@@ -80,8 +80,11 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// REST (or `/metrics`) was read.
+    /// REST (or `/metrics`) was read; `at`: asked then. An event since is newer, whenever the answer came.
     pub fn rest(&mut self, at: Mono, state: State) {
+        if self.state.is_some_and(|(newest, ..)| newest > at) {
+            return;
+        }
         let before = self.state.map(|(_, state, _)| state);
         if before.is_some_and(|before| before != state) {
             self.flips.push(at);
