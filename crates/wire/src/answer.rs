@@ -25,6 +25,8 @@ pub(crate) struct Head {
     pub(crate) old: bool,
     pub(crate) chunked: bool,
     pub(crate) content_length: Option<u64>,
+    /// `name=value` of each cookie set; in no evidence.
+    pub(crate) cookies: Vec<String>,
 }
 
 /// Why bytes are not an answer.
@@ -104,9 +106,14 @@ pub(crate) fn parse(block: &[u8], limits: &Limits) -> Result<Head, Unreadable> {
         old: response.version == Some(0),
         chunked: false,
         content_length: None,
+        cookies: Vec::new(),
     };
     for header in response.headers.iter() {
         let name = header.name.to_ascii_lowercase();
+        if name == "set-cookie" {
+            let pair = text(header.value).split(';').next().unwrap_or("").trim().to_owned();
+            head.cookies.push(pair);
+        }
         if LEFT_OUT.contains(&name.as_str()) {
             continue;
         }
@@ -141,13 +148,22 @@ impl Head {
     /// Keeps the start of the body.
     pub(crate) fn keep_body(&mut self, raw: &[u8], limits: &Limits) {
         let body = if self.chunked { dechunk(raw).0 } else { raw.to_vec() };
-        let wanted = self.body_wanted(limits).min(limits.body_start.min(MAX_BODY_START));
-        let cut = &body[..body.len().min(wanted)];
-        let text = String::from_utf8_lossy(cut);
-        // A character cut in two at the end is ours, not the peer's.
-        let text = if cut.len() < body.len() { text.trim_end_matches('\u{fffd}') } else { &text };
-        self.answer.body_start = text[..text.floor_char_boundary(MAX_BODY_START)].to_owned();
+        let wanted = self.body_wanted(limits).min(limits.body_start);
+        self.answer.body_start = start_of(&body, wanted);
     }
+
+    /// The same of a body without its transfer coding.
+    pub(crate) fn keep_start(&mut self, body: &[u8], limits: &Limits) {
+        self.answer.body_start = start_of(body, limits.body_start);
+    }
+}
+
+fn start_of(body: &[u8], most: usize) -> String {
+    let cut = &body[..body.len().min(most).min(MAX_BODY_START)];
+    let text = String::from_utf8_lossy(cut);
+    // A character cut in two at the end is ours, not the peer's.
+    let text = if cut.len() < body.len() { text.trim_end_matches('\u{fffd}') } else { &text };
+    text[..text.floor_char_boundary(MAX_BODY_START)].to_owned()
 }
 
 /// Removes the chunked coding (RFC 9112 §7.1) as far as it is there; and whether its end is.

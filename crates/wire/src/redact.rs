@@ -5,6 +5,7 @@
 //! first — after the answer was judged, which needs it as it was. Short values and the protocol's own words are left:
 //! `13` or `transport=websocket` is no secret, and cutting it would ruin the evidence.
 
+use http::header::{HeaderName, ORIGIN, USER_AGENT};
 use mooring_core::handshake::HttpAnswer;
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, clip};
 
@@ -14,18 +15,28 @@ use crate::target::Target;
 const LEAST: usize = 6;
 /// As much of a secret as gives it away when the text is cut off within it.
 const LEAST_CUT: usize = 4;
+/// Headers that hold no secret.
+const PUBLIC: [HeaderName; 2] = [ORIGIN, USER_AGENT];
 /// What stands instead.
 const MARK: &str = "…";
 
 /// What must not be repeated.
-#[derive(Default)]
-pub(crate) struct Redactor(Vec<String>);
+#[derive(Clone, Default)]
+pub struct Redactor(Vec<String>);
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactor({} secrets)", self.0.len())
+    }
+}
 
 impl Redactor {
     /// The secrets of this target: header values (an `Authorization` also without its scheme) and query values.
-    pub(crate) fn of(target: &Target) -> Self {
+    #[must_use]
+    pub fn of(target: &Target) -> Self {
         let mut secrets = Vec::new();
-        for (_, value) in target.headers() {
+        // Who asks is no secret, and an answer about an origin repeats it.
+        for (_, value) in target.headers().iter().filter(|(n, _)| !PUBLIC.contains(n)) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             if let Some((_, token)) = value.split_once(' ') {
                 secrets.push(token.trim().to_owned());
@@ -37,14 +48,22 @@ impl Redactor {
         }
         let known =
             |s: &str| matches!(s, "websocket" | "polling") || target.subprotocols().iter().any(|p| p == s);
-        secrets.retain(|s| s.len() >= LEAST && !known(s));
+        secrets.retain(|s| !known(s));
+        Self::default().and(secrets)
+    }
+
+    /// And these: what is sent above the handshake. Short values stay, as everywhere here.
+    #[must_use]
+    pub fn and(mut self, secrets: impl IntoIterator<Item = String>) -> Self {
+        self.0.extend(secrets.into_iter().filter(|s| s.len() >= LEAST));
         // The longest first: a token inside a longer value must not leave the rest of it behind.
-        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        Self(secrets)
+        self.0.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        self
     }
 
     /// The text without them.
-    pub(crate) fn clean(&self, text: &str) -> String {
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in &self.0 {
             if out.contains(secret.as_str()) {

@@ -3,7 +3,11 @@
 //! tungstenite answers pings and closes by itself, but only while somebody reads, and a write that does not go through
 //! is kept in its buffer. So one poll function does both, reading first: it never waits for a write, and how long the
 //! written bytes have not moved is known ([`Session::unread_for`]). That is what keeps a peer that does not read from
-//! hanging us. Payloads are dropped where they are parsed.
+//! hanging us.
+//!
+//! Payloads are dropped where they are parsed, unless the holder of the session asks for them ([`Session::keep`]): who
+//! watches a foreign protocol has no use for them, and what is not held cannot leak. Only who speaks the protocol sends
+//! messages ([`Session::send_text`]).
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -33,9 +37,9 @@ const MAX_CLOSE_REASON: usize = 123;
 
 /// What a session did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// A whole text or binary message, by its size in bytes.
-    Data(usize),
+pub enum Event {
+    /// A whole text or binary message.
+    Data(Data),
     /// A ping, already being answered.
     Ping,
     /// A pong.
@@ -46,17 +50,48 @@ pub(crate) enum Event {
     Ended(End),
 }
 
+/// A whole message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    /// Its size in bytes.
+    pub size: usize,
+    /// What is in it, as far as it was asked for.
+    pub body: Body,
+}
+
+/// What is in a message.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Not kept: nobody asked for it, or it is larger than what was asked for.
+    Dropped,
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+/// Says what it is, never what is in it: messages hold secrets.
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Dropped => "Dropped",
+            Self::Text(_) => "Text(…)",
+            Self::Binary(_) => "Binary(…)",
+        })
+    }
+}
+
 /// How a session was over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct End {
+pub struct End {
     /// The transport's error or the violation; `None` for the plain end of the stream.
-    pub(crate) error: Option<String>,
-    /// The close code that tells the peer what it did wrong, where it did.
-    pub(crate) violation: Option<u16>,
+    pub error: Option<String>,
+    /// The close code that tells the peer what it did wrong, where it did: it is still to be sent.
+    pub violation: Option<u16>,
 }
 
 /// An open session. Dropping it closes the socket as the kernel does (a reset, if unread bytes are left): let
-/// [`crate::canary::run`] or [`crate::examine()`] end it.
+/// [`crate::canary::run`], [`crate::examine()`] or [`Session::finish`] end it.
 pub struct Session {
     ws: WebSocketStream<Transport>,
     peer: SocketAddr,
@@ -65,6 +100,8 @@ pub struct Session {
     /// Since when written bytes wait, and how many had been written then.
     waiting: Option<(Instant, u64)>,
     sent_close: bool,
+    /// Largest message that is handed over.
+    keep: usize,
 }
 
 impl std::fmt::Debug for Session {
@@ -94,7 +131,7 @@ impl Session {
             .max_message_size(Some(limits.message.min(MAX_PAYLOAD)))
             .max_frame_size(Some(limits.frame.min(MAX_PAYLOAD)));
         let ws = WebSocketStream::from_partially_read(transport, already, Role::Client, Some(config)).await;
-        Self { ws, peer, opened: Instant::now(), redactor, waiting: None, sent_close: false }
+        Self { ws, peer, opened: Instant::now(), redactor, waiting: None, sent_close: false, keep: 0 }
     }
 
     /// The peer's address.
@@ -104,8 +141,14 @@ impl Session {
     }
 
     /// When the handshake was done.
-    pub(crate) fn opened(&self) -> Instant {
+    #[must_use]
+    pub fn opened(&self) -> Instant {
         self.opened
+    }
+
+    /// From now on messages of at most so many bytes are handed over. Zero, the default: none.
+    pub fn keep(&mut self, most: usize) {
+        self.keep = most;
     }
 
     /// Whether HTTP text stands where the first frame should.
@@ -113,7 +156,7 @@ impl Session {
         self.ws.get_ref().begins_with_http()
     }
 
-    /// The next event. Cancel-safe. After [`Event::Ended`] it is [`Event::Ended`] for ever.
+    /// The same for who polls by hand.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let event = match Pin::new(&mut self.ws).poll_next(cx) {
             Poll::Ready(Some(Ok(message))) => Some(self.read(message)),
@@ -137,15 +180,16 @@ impl Session {
         event.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// The next event, as a future.
-    pub(crate) async fn event(&mut self) -> Event {
+    /// The next event. Cancel-safe; pings are answered and queued frames written only while somebody waits here. After
+    /// [`Event::Ended`] it is [`Event::Ended`] for ever.
+    pub async fn event(&mut self) -> Event {
         std::future::poll_fn(|cx| self.poll_event(cx)).await
     }
 
     fn read(&mut self, message: Message) -> Event {
         match message {
-            Message::Text(text) => Event::Data(text.len()),
-            Message::Binary(data) => Event::Data(data.len()),
+            Message::Text(text) => self.data(text.len(), || Body::Text(text.as_str().to_owned())),
+            Message::Binary(data) => self.data(data.len(), || Body::Binary(data)),
             Message::Pong(payload) => Event::Pong(payload),
             Message::Ping(_) => {
                 self.await_write();
@@ -158,8 +202,15 @@ impl Session {
                 Event::Close(code, self.redactor.clean(&reason))
             }
             // Only ever written, never read (tungstenite's documentation of the variant).
-            Message::Frame(frame) => Event::Data(frame.payload().len()),
+            Message::Frame(frame) => self.data(frame.payload().len(), || Body::Dropped),
         }
+    }
+
+    fn data(&self, size: usize, body: impl FnOnce() -> Body) -> Event {
+        Event::Data(Data {
+            size,
+            body: if self.keep > 0 && size <= self.keep { body() } else { Body::Dropped },
+        })
     }
 
     fn await_write(&mut self) {
@@ -177,8 +228,9 @@ impl Session {
         }
     }
 
-    /// How long bytes have waited without one of them going out.
-    pub(crate) fn unread_for(&self, now: Instant) -> Option<Duration> {
+    /// How long bytes have waited without one of them going out: the peer does not read.
+    #[must_use]
+    pub fn unread_for(&self, now: Instant) -> Option<Duration> {
         self.waiting.map(|(since, _)| now.saturating_duration_since(since))
     }
 
@@ -193,8 +245,23 @@ impl Session {
         Pin::new(&mut self.ws).start_send(Message::Ping(Bytes::copy_from_slice(&payload))).is_ok()
     }
 
+    /// Queues a text message. True when it was queued: not after a Close, and not when it would grow what waits for a
+    /// peer that does not read beyond the limit. It goes out while somebody waits for the next event.
+    ///
+    /// Only for protocols that are spoken: a foreign server may die of a message that it does not expect.
+    pub fn send_text(&mut self, text: String) -> bool {
+        if self.sent_close {
+            return false;
+        }
+        let queued = Pin::new(&mut self.ws).start_send(Message::Text(text.into())).is_ok();
+        if queued {
+            self.await_write();
+        }
+        queued
+    }
+
     /// Queues a Close frame, once. A code that must not be sent (RFC 6455 §7.4) becomes 1000; the reason is cut.
-    pub(crate) fn close(&mut self, code: u16, reason: &str) {
+    pub fn close(&mut self, code: u16, reason: &str) {
         if std::mem::replace(&mut self.sent_close, true) {
             return;
         }
@@ -206,7 +273,7 @@ impl Session {
     }
 
     /// Ends it: what is queued goes out (bounded), then the stream is ended without a reset (bounded).
-    pub(crate) async fn finish(mut self) {
+    pub async fn finish(mut self) {
         let flushed = std::future::poll_fn(|cx| Pin::new(&mut self.ws).poll_flush(cx));
         // A peer that does not take our last frame does not get it.
         let _ = timeout(FLUSH_TIME, flushed).await;

@@ -155,6 +155,14 @@ impl Target {
         })
     }
 
+    /// The same place, headers and limits with another path and query.
+    ///
+    /// # Errors
+    /// When it is not a path that may stand in a URL, or too long.
+    pub fn at(&self, path_and_query: &str) -> Result<Self, TargetError> {
+        Ok(Self { url: self.url.at(path_and_query)?, ..self.clone() })
+    }
+
     /// Connects to this `host[:port]` (IPv6 in brackets) while asking for the url's: a pod behind its service's name.
     ///
     /// # Errors
@@ -348,5 +356,16 @@ mod tests {
         let t = target().connect_to("10.0.0.7").unwrap();
         assert_eq!((t.endpoint().0.to_string(), t.endpoint().1), ("10.0.0.7".to_owned(), 80));
         assert!(target().connect_to("10.0.0.7:x").is_err());
+    }
+
+    #[test]
+    fn the_path_may_change() {
+        let t = target().header("x-key", "s3cret").and_then(|t| t.at("/other/?EIO=4")).unwrap();
+        assert_eq!((t.url().path(), t.url().query()), ("/other/", Some("EIO=4")));
+        assert_eq!(t.url().host().to_string(), "a.example");
+        assert_eq!(t.headers().len(), 1);
+        for wrong in ["", "other", "//b.example/", "/x y", "/x#y", "http://b.example/"] {
+            assert!(target().at(wrong).is_err(), "{wrong}");
+        }
     }
 }

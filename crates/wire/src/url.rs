@@ -32,6 +32,9 @@ pub enum UrlError {
     /// Not a port.
     #[error("`{0}` is not a port: use 1 to 65535")]
     Port(String),
+    /// Not a path.
+    #[error("`{0}` is not a path: begin it with one /")]
+    Path(String),
     /// A character that may not stand in a path or query unencoded.
     #[error("{0:?} may not stand in a path or query; percent-encode it")]
     Character(char),
@@ -122,6 +125,21 @@ impl Url {
         self.query.as_deref()
     }
 
+    /// The same scheme, host and port with another path and query.
+    ///
+    /// # Errors
+    /// When it does not begin with one `/`, holds a fragment or a character that may not stand there, or is too long.
+    pub fn at(&self, path_and_query: &str) -> Result<Self, UrlError> {
+        if !path_and_query.starts_with('/') || path_and_query.starts_with("//") {
+            return Err(UrlError::Path(path_and_query.chars().take(32).collect()));
+        }
+        format!("{}{path_and_query}", self.origin()).parse()
+    }
+
+    fn origin(&self) -> String {
+        format!("{}://{}", if self.tls { "wss" } else { "ws" }, self.host_header())
+    }
+
     /// The `Host` header: the port only where it is not the scheme's default.
     pub(crate) fn host_header(&self) -> String {
         if self.port == default_port(self.tls) {
@@ -203,8 +221,7 @@ impl FromStr for Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "wss" } else { "ws" };
-        write!(f, "{scheme}://{}{}", self.host_header(), self.path)?;
+        write!(f, "{}{}", self.origin(), self.path)?;
         if self.query.is_some() { f.write_str("?…") } else { Ok(()) }
     }
 }

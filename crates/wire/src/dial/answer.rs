@@ -69,18 +69,18 @@ pub(super) async fn upgrade(
     Ok((session, subprotocol))
 }
 
-async fn send(transport: &mut Transport, bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn send(transport: &mut Transport, bytes: &[u8]) -> io::Result<()> {
     transport.write_all(bytes).await?;
     transport.flush().await
 }
 
 /// A step of the stream with a deadline, which fails as the stream itself would.
-async fn within<T>(end: Instant, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(super) async fn within<T>(end: Instant, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout_at(end, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Reads the header block; also returns what came after it in the same read.
-async fn read_head(
+pub(super) async fn read_head(
     target: &Target,
     transport: &mut Transport,
     end: Instant,
@@ -216,8 +216,8 @@ async fn first_frame(
     let took = recorder.since_last();
     let refuse = |fault, detail: &str| refusal_from_io(fault, Step::FirstFrame, took, detail);
     let refusal = match event {
-        Ok(Event::Data(size)) => {
-            recorder.done(Step::FirstFrame, &format!("a message of {size} bytes"));
+        Ok(Event::Data(data)) => {
+            recorder.done(Step::FirstFrame, &format!("a message of {} bytes", data.size));
             return Ok(session);
         }
         Ok(Event::Close(code, reason)) => {

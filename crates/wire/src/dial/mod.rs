@@ -9,11 +9,14 @@
 //! last time limit. Let it run to its end: dropping it half-way closes the socket at once.
 
 mod answer;
+mod body;
 mod connect;
+pub mod exchange;
 mod record;
 mod tls;
 
 use std::io;
+use std::net::SocketAddr;
 
 use mooring_core::cause::Cause;
 use mooring_core::classify::{IoFault, refusal_from_io};
@@ -101,6 +104,12 @@ async fn attempt(
     recorder: &mut Recorder,
     answer: &mut Option<HttpAnswer>,
 ) -> Result<(Session, Option<String>), Box<Failure>> {
+    let (transport, peer) = open(target, recorder).await?;
+    answer::upgrade(target, transport, peer, recorder, answer).await
+}
+
+/// A stream to the target: name, TCP, and TLS where it is asked for.
+async fn open(target: &Target, recorder: &mut Recorder) -> Result<(Transport, SocketAddr), Box<Failure>> {
     if let Err(error) = target.check() {
         // Said at the step that would have needed it.
         let step = if target.url().tls() { Step::Tls } else { Step::Subprotocol };
@@ -111,7 +120,7 @@ async fn attempt(
     let (tcp, peer) = connect::connect(target, &addresses, recorder).await?;
     let transport =
         if target.url().tls() { tls::handshake(target, tcp, recorder).await? } else { Transport::plain(tcp) };
-    answer::upgrade(target, transport, peer, recorder, answer).await
+    Ok((transport, peer))
 }
 
 /// What an error of the stream was: rustls hides its own inside `io::Error`.

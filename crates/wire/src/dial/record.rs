@@ -49,6 +49,10 @@ impl Recorder {
         self.last = now;
     }
 
+    pub(crate) fn into_steps(self) -> Vec<StepRecord> {
+        self.steps
+    }
+
     pub(crate) fn report(
         self,
         answer: Option<HttpAnswer>,
