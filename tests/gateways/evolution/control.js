@@ -28,6 +28,8 @@ const TRIGGERS = {
     line.upstream = `war:${ms}`;
     line.replaced();
   },
+  // The session row vanishes: the next login asks for a QR code.
+  unpair: (line) => line.store({ session: false }),
   message: (line) => line.emit('messages.upsert', { key: { remoteJid: 'x', fromMe: false, id: 'y' } }),
 };
 
@@ -75,7 +77,7 @@ function control(monitor, events, asked) {
         attempts: line?.attempts ?? 0,
       };
     }
-    response.json({ instances, asked, sent: events.sent, listeners: events.io?.engine.clientsCount ?? 0 });
+    response.json({ instances, asked, sent: events.sent, ...events.told() });
   });
 
   return router;

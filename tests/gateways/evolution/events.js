@@ -33,6 +33,13 @@ class Events {
       cors: { origin: '*' },
       allowRequest: (request, done) => this.admit(request, done),
     });
+    // Sockets that joined `/`, and CONNECTs that were answered `Invalid namespace`.
+    this.opened = 0;
+    this.refused = 0;
+    this.io.on('connection', () => (this.opened += 1));
+    this.io.engine.on('connection', (socket) => {
+      socket.on('packetCreate', ({ data }) => (this.refused += String(data).includes('Invalid namespace') ? 1 : 0));
+    });
   }
 
   admit(request, done) {
@@ -64,6 +71,15 @@ class Events {
     if (row.Websocket?.enabled && row.Websocket.events.includes(setting(event))) {
       this.io.of(`/${row.name}`).emit(event, envelope);
     }
+  }
+
+  /** Who listens where: for tests that wait for it. */
+  told() {
+    if (!this.io) return { listeners: 0, namespaces: {} };
+    const namespaces = {};
+    for (const [name, namespace] of this.io._nsps) namespaces[name] = namespace.sockets.size;
+    const { opened, refused } = this;
+    return { listeners: this.io.of('/').sockets.size, namespaces, opened, refused };
   }
 
   /** Ends every event socket, as a proxy's timeout would. */

@@ -37,10 +37,13 @@ pub enum Heard {
         /// What.
         happened: Happened,
     },
-    /// The socket has ended, or could not be opened. Tried again.
-    Lost(String),
-    /// The handshake was refused: the key is missing or wrong.
-    Refused(String),
+    /// The session in a namespace has ended, or could not be opened. Tried again.
+    Lost {
+        /// Whose namespace; `None`: the global one.
+        instance: Option<String>,
+        /// Why, in words.
+        why: String,
+    },
 }
 
 /// Somebody who listens.

@@ -160,7 +160,10 @@ impl Facts<'_> {
         match self.state() {
             Some(State::Open) => never && self.stored(State::Close) && self.settled(),
             Some(State::Connecting) => {
-                never || self.code() == Some(401) || self.trace.qr.is_some_and(|at| self.now.since(at) < QR)
+                // The code of a logout stays in the row after a new pairing, so it counts only where no login was seen.
+                let logged_out = self.row().is_some_and(|row| row.code == Some(401)) && !self.trace.was_open;
+                let shown = self.trace.qr.is_some_and(|at| self.now.since(at) < QR);
+                never || self.trace.login_lost || logged_out || shown
             }
             Some(State::Close) => {
                 never || self.trace.qr_limit || (self.stored(State::Connecting) && self.settled())
@@ -295,7 +298,7 @@ const LINKED: &[Rule] = &[
     ),
     no(
         Cause::LoginRevoked,
-        |f| code_is(f, &[401]) && !f.trace.qr_limit,
+        |f| code_is(f, &[401]),
         |_| "logged out for good (401); the gateway has deleted its session".to_owned(),
     ),
     no(

@@ -291,6 +291,20 @@ fn the_limit_of_qr_codes_is_no_outage() {
 }
 
 #[test]
+fn a_code_of_long_ago_does_not_make_a_hang_a_pairing() {
+    // Logged out once, paired again since, and seen open: the row still has the code.
+    let mut tape = Tape::new().deaf();
+    tape.rest(0, State::Open).db(0, row(State::Open, Some(401), true));
+    tape.rest(5_000, State::Connecting).db(6_000, row(State::Connecting, Some(401), true));
+    tape.rest(66_000, State::Connecting);
+    assert_eq!(tape.linked(66_000), no(Cause::ConnectingStuck));
+    // Not seen open: it may well be waiting for a scan, and then an order would take the code away.
+    let mut found = Tape::new().deaf();
+    found.rest(0, State::Connecting).db(0, row(State::Connecting, Some(401), true));
+    assert_eq!(found.linked(70_000), no(Cause::PairingNeeded));
+}
+
+#[test]
 fn waiting_for_a_scan_is_no_hang() {
     let mut tape = Tape::new();
     tape.rest(0, State::Connecting).db(100, row(State::Connecting, None, true));

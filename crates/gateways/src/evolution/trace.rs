@@ -50,6 +50,8 @@ pub struct Trace {
     pub down_since: Option<Mono>,
     /// Whether it was ever seen open.
     pub was_open: bool,
+    /// Whether it was closed for good since, so that only a new pairing opens it again.
+    pub login_lost: bool,
     /// The newest row.
     pub row: Option<(Mono, Row)>,
     /// Logins that began, by events.
@@ -85,6 +87,9 @@ impl Trace {
         if self.state.is_some_and(|(newest, ..)| newest > at) {
             return;
         }
+        // REST speaks of `close` where an event has just said `refused`, which says more.
+        let refused = self.state.is_some_and(|(_, before, _)| before == State::Refused);
+        let state = if refused && state == State::Close { State::Refused } else { state };
         let before = self.state.map(|(_, state, _)| state);
         if before.is_some_and(|before| before != state) {
             self.flips.push(at);
@@ -99,6 +104,8 @@ impl Trace {
 
     /// The row was read.
     pub fn stored(&mut self, at: Mono, row: Row) {
+        let open = self.state.is_some_and(|(_, state, _)| state == State::Open);
+        self.login_lost |= !open && row.status == State::Close && row.code.is_some_and(is_final);
         self.row = Some((at, row));
     }
 
@@ -116,6 +123,7 @@ impl Trace {
             }
             Happened::Close(code) => {
                 if let Some(code) = code {
+                    self.login_lost |= is_final(code);
                     self.code = Some((at, code));
                     // One close is told twice, by `connection.update` and `status.instance`.
                     if code == 440 && self.replaced.within(at, Duration::from_millis(200)) == 0 {
@@ -128,7 +136,11 @@ impl Trace {
                 self.qr_limit = true;
                 self.told(at, State::Refused, Teller::Event);
             }
-            Happened::Qr => self.qr = Some(at),
+            Happened::Qr => {
+                // Somebody has asked for a new pairing: how the last one ended is history.
+                self.code = None;
+                self.qr = Some(at);
+            }
             Happened::QrLimit => self.qr_limit = true,
             Happened::Traffic => self.traffic = Some(at),
             Happened::LoggedOut | Happened::Created | Happened::Removed | Happened::Other => {}
@@ -136,17 +148,14 @@ impl Trace {
     }
 
     fn told(&mut self, at: Mono, state: State, teller: Teller) {
-        // REST speaks of `close` where an event has just said `refused`, which says more.
-        let same = self.state.is_some_and(|(_, before, _)| {
-            before == state || (before == State::Refused && state == State::Close)
-        });
-        let state = if same { self.state.map_or(state, |(_, before, _)| before) } else { state };
+        let same = self.state.is_some_and(|(_, before, _)| before == state);
         if !same {
             self.since = at;
         }
         self.state = Some((at, state, teller));
         if state == State::Open {
             self.was_open = true;
+            self.login_lost = false;
             self.down_since = None;
             self.code = None;
             self.qr = None;
@@ -155,6 +164,11 @@ impl Trace {
             self.down_since = Some(at);
         }
     }
+}
+
+/// Codes after which the gateway has thrown the login away; of 408, only the versions say so that do.
+fn is_final(code: u16) -> bool {
+    matches!(code, 401 | 402 | 403 | 406 | 408)
 }
 
 #[cfg(test)]
@@ -179,8 +193,11 @@ mod tests {
         trace.event(Mono(3), Happened::Refused);
         trace.rest(Mono(4), State::Close);
         assert_eq!(trace.state.map(|s| s.1), Some(State::Refused));
+        assert_eq!(trace.flips.within(Mono(4), Duration::from_secs(1)), 0, "the same in other words");
+        assert!(trace.login_lost);
         assert_eq!(trace.down_since, Some(Mono(1)));
         trace.event(Mono(5), Happened::Open);
+        assert!(!trace.login_lost);
         assert_eq!((trace.code, trace.qr, trace.qr_limit, trace.down_since), (None, None, false, None));
     }
 }

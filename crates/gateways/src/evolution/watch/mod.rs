@@ -350,9 +350,18 @@ impl Watch {
                 self.listening.own.insert(name, at);
             }
             Heard::Absent(_) => self.process.socket_life(at),
-            Heard::Lost(why) | Heard::Refused(why) => {
-                self.listening = Listening::default();
-                self.process.socket_lost(why);
+            Heard::Lost { instance, why } => {
+                match instance {
+                    Some(name) => drop(self.listening.own.remove(&name)),
+                    None => {
+                        // What comes back may be configured otherwise.
+                        self.listening.global = None;
+                        self.listening.proven = false;
+                    }
+                }
+                if self.listening.global.is_none() && self.listening.own.is_empty() {
+                    self.process.socket_lost(why);
+                }
             }
             Heard::Event { instance, global, happened } => {
                 self.process.socket_life(at);

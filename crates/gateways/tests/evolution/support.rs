@@ -228,15 +228,6 @@ impl Watched {
         self.says(instance, ConditionKind::Linked, Status::False, Some(cause)).await;
     }
 
-    /// Waits until `n` more words were said.
-    pub async fn words(&mut self, n: usize) {
-        for _ in 0..n {
-            let word = tokio::time::timeout(LIMIT, self.words.recv()).await.expect("a word in time");
-            let word = word.expect("the adapter goes on");
-            self.take(word);
-        }
-    }
-
     /// Orders something, and waits for the answer.
     pub async fn order(&mut self, instance: &str, doing: Doing) -> Result<String, String> {
         self.order_within(instance, doing, Duration::from_secs(30)).await
@@ -266,6 +257,9 @@ impl Watched {
     pub async fn stop(mut self) -> String {
         self.stop.cancel();
         tokio::time::timeout(LIMIT, &mut self.task).await.expect("it stops when told").unwrap();
+        while let Ok(word) = self.words.try_recv() {
+            self.take(word);
+        }
         std::mem::take(&mut self.said)
     }
 }
