@@ -4,7 +4,11 @@
 //! **The framework goes away.** The implementation's connection stays as it is. Events are kept, the oldest dropped and
 //! counted where there are too many; heartbeats are not kept, they are about a moment that is over. When the framework is
 //! back it is told the lifecycle event first, as the implementation itself said it, for frameworks make a bot of that
-//! (Yunzai ignores everything before it), and then what was kept. Answers to calls of the process that is gone are dropped.
+//! (Yunzai ignores everything before it), and then what was kept; but not at once: node-karin asks who the bot is first and
+//! throws away what comes meanwhile; and while it boots it takes connections that it then drops after 3 s (both seen with
+//! 1.15.5). So what was kept waits until the framework's first questions are answered and it has been quiet for [`QUIET`],
+//! for [`SETTLE`] at most, and what comes new queues behind it. Whether it will ask anything is known from the connection
+//! before: NoneBot and aiocqhttp never do. Answers to calls of the process that is gone are dropped.
 //!
 //! **The implementation goes away.** The framework's connection is held for a grace: implementations redial within
 //! seconds, and a framework that loses its bot runs its hooks and forgets what it was doing. Calls made meanwhile, and
@@ -26,6 +30,10 @@ use super::calls::{Calls, Settled};
 use super::message::{Asked, Told, failure};
 use super::redial::Redial;
 
+/// A framework that has asked nothing for so long has asked what it wanted to know first.
+pub const QUIET: Duration = Duration::from_millis(500);
+/// Longest that it is waited for.
+pub const SETTLE: Duration = Duration::from_secs(5);
 /// The implementation is away: OneBot's 1000 and HTTP's "service unavailable".
 pub const AWAY: u16 = 1503;
 /// The implementation does not answer: 1000 and HTTP's "gateway timeout".
@@ -134,6 +142,12 @@ pub struct Link {
     lifecycle: Option<Payload>,
     kept: VecDeque<Payload>,
     kept_bytes: usize,
+    /// What was kept waits for the framework: since when it has been quiet, and until when at most.
+    settling: Option<(Mono, Mono)>,
+    /// When the framework's connection opened, and whether it has asked anything since.
+    greeted: (Mono, bool),
+    /// Whether it asks something by itself when it has connected; `None` until one connection has shown it.
+    asks_first: Option<bool>,
     calls: Calls,
     counts: Counts,
 }
@@ -152,6 +166,9 @@ impl Link {
             lifecycle: None,
             kept: VecDeque::new(),
             kept_bytes: 0,
+            settling: None,
+            greeted: (Mono::default(), false),
+            asks_first: None,
             calls: Calls::default(),
             counts: Counts::default(),
         }
@@ -201,7 +218,7 @@ impl Link {
     }
 
     /// The implementation said something. Answers to calls of our own are not to be put in here.
-    pub fn told(&mut self, frame: Frame, told: &Told) -> Vec<Effect> {
+    pub fn told(&mut self, now: Mono, frame: Frame, told: &Told) -> Vec<Effect> {
         let up = self.framework == Framework::Up;
         match told {
             Told::Lifecycle => self.lifecycle = Some(frame.payload.clone()),
@@ -210,8 +227,11 @@ impl Link {
                 self.counts.stale += 1;
                 return Vec::new();
             }
-            Told::Answer { .. } => {}
-            _ if !up => self.keep(frame.payload.clone()),
+            Told::Answer { .. } => self.stirred(now),
+            _ if !up || self.settling.is_some() => {
+                self.keep(frame.payload);
+                return Vec::new();
+            }
             _ => {}
         }
         if up { vec![Effect::ToFramework(frame)] } else { Vec::new() }
@@ -224,6 +244,8 @@ impl Link {
             Asked::Unknown => None,
         };
         if self.implementation {
+            self.stirred(now);
+            self.greet(now, true);
             if let Some(echo) = echo {
                 self.calls.asked(now, self.connection, echo);
             }
@@ -239,11 +261,43 @@ impl Link {
         self.connection += 1;
         self.framework = Framework::Up;
         self.redial.opened(now);
+        self.greeted = (now, false);
+        self.settling = (!self.kept.is_empty()).then(|| (now, now.after(SETTLE)));
+        self.lifecycle.iter().cloned().map(|payload| Effect::ToFramework(Frame { payload, room: None })).collect()
+    }
+
+    /// Learns whether the framework asks by itself, from a call and from time that passes without one.
+    fn greet(&mut self, now: Mono, asks: bool) {
+        let (opened, asked) = self.greeted;
+        if asked || self.framework != Framework::Up {
+            return;
+        }
+        let at_once = now.since(opened) < SETTLE;
+        if asks || !at_once {
+            self.greeted.1 = true;
+            self.asks_first = Some(asks && at_once);
+        }
+    }
+
+    fn stirred(&mut self, now: Mono) {
+        if let Some((quiet, _)) = &mut self.settling {
+            *quiet = now;
+        }
+    }
+
+    /// When what was kept may be told.
+    fn settled_at(&self) -> Option<Mono> {
+        let (quiet, latest) = self.settling.filter(|_| self.framework == Framework::Up)?;
+        let busy = self.waiting().is_some() || (self.asks_first != Some(false) && !self.greeted.1);
+        Some(if busy { latest } else { latest.min(quiet.after(QUIET)) })
+    }
+
+    fn replay(&mut self) -> impl Iterator<Item = Effect> + use<> {
+        self.settling = None;
         self.kept_bytes = 0;
-        let late: Vec<Payload> = self.kept.drain(..).collect();
+        let late = std::mem::take(&mut self.kept);
         self.counts.replayed += late.len() as u64;
-        let frame = |payload| Effect::ToFramework(Frame { payload, room: None });
-        self.lifecycle.iter().cloned().chain(late).map(frame).collect()
+        late.into_iter().map(|payload| Effect::ToFramework(Frame { payload, room: None }))
     }
 
     /// The framework's connection was lost. `known`: it said goodbye.
@@ -260,6 +314,7 @@ impl Link {
     }
 
     fn away(&mut self, dial_at: Mono) {
+        self.settling = None;
         let wanted = self.implementation || self.hold.is_some();
         self.framework = if wanted { Framework::Down(dial_at) } else { Framework::Idle };
     }
@@ -267,11 +322,15 @@ impl Link {
     /// Lets time pass. Call it at [`next_check`](Self::next_check).
     pub fn tick(&mut self, now: Mono) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.greet(now, false);
         for echo in self.calls.overdue(now, self.connection, self.limits.call) {
             let payload = self.fail(&echo, LATE);
             if self.framework == Framework::Up {
                 effects.push(Effect::ToFramework(Frame { payload, room: None }));
             }
+        }
+        if self.settled_at().is_some_and(|at| at <= now) {
+            effects.extend(self.replay());
         }
         if self.hold.is_some_and(|until| until <= now) {
             self.hold = None;
@@ -295,7 +354,7 @@ impl Link {
     pub fn next_check(&self) -> Option<Mono> {
         let dial = if let Framework::Down(at) = self.framework { Some(at) } else { None };
         let call = self.waiting().map(|at| at.after(self.limits.call));
-        [dial, self.hold, call].into_iter().flatten().min()
+        [dial, self.hold, call, self.settled_at()].into_iter().flatten().min()
     }
 
     /// Whether the framework that is there now waits for it. What has no echo that could be remembered is passed on.
