@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod client;
 pub mod cost;
+pub mod faults;
 pub mod gateway;
 pub mod netns;
 pub mod postgres;

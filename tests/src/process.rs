@@ -87,6 +87,12 @@ impl Process {
         self.child.id().expect("the process is running")
     }
 
+    /// Its process id; `None` when it has ended and been waited for.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it has printed.
     #[must_use]
     pub fn log(&self) -> String {
