@@ -24,13 +24,14 @@ const given = options({
   split: [boolean, false], // an Api and an Event socket instead of one
   name: [text, 'Lagrange.OneBot'],
   lifecycle: [boolean, true],
+  answer: [boolean, true], // false: API calls are not answered
   header: [text, ''], // one of X-Self-ID and X-Client-Role, to be left out
 });
 
 const selfId = Number(given['self-id']);
 const links = []; // { role, ws }
 const stats = { dials: 0, opens: 0, refusals: [], closes: [], calls: [], pings: 0 };
-let answering = true;
+let answering = given.answer;
 let beating = true;
 let silent = false; // half-open: nothing is read or written any more
 let restarting = false;
@@ -100,9 +101,18 @@ function serve(role, ws) {
   const link = { role, ws };
   links.push(link);
   stats.opens += 1;
+  const opened = Date.now();
+  let heard = opened;
+  let sent = 0;
+  const send = ws.send;
+  ws.send = (...words) => {
+    sent += 1;
+    return send.apply(ws, words);
+  };
   ws.on('error', () => {});
   ws.on('ping', () => (stats.pings += 1));
   ws.on('message', (data) => {
+    heard = Date.now();
     let call;
     try {
       call = JSON.parse(data);
@@ -122,7 +132,11 @@ function serve(role, ws) {
   });
   ws.on('close', (code, reason) => {
     links.splice(links.indexOf(link), 1);
-    stats.closes.push({ code, reason: reason.toString(), role, at: Date.now() });
+    const at = Date.now();
+    stats.closes.push({ code, reason: reason.toString(), role, at });
+    // What a fault's scene has of it.
+    const view = { end: 'client', code, reason: reason.toString(), at, age: at - opened, silent_for: at - heard, sent_text: sent };
+    process.stdout.write(`${JSON.stringify(view)}\n`);
   });
   if (role !== 'Api' && given.lifecycle) ws.send(lifecycle());
   return link;

@@ -20,6 +20,7 @@ mod fastapi;
 mod gone;
 mod handshake;
 mod healthy;
+pub mod onebot;
 pub mod program;
 pub mod proxy;
 mod scene;
@@ -77,12 +78,13 @@ impl Fault {
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Fault> {
-    let rooms: [&[Fault]; 7] = [
+    let rooms: [&[Fault]; 8] = [
         healthy::FAULTS,
         handshake::FAULTS,
         engineio::FAULTS,
         fastapi::FAULTS,
         gone::FAULTS,
+        onebot::FAULTS,
         tls::FAULTS,
         established::FAULTS,
     ];
