@@ -1,0 +1,5 @@
+//! The OneBot v11 adapter between real frameworks and a stand-in for Lagrange.OneBot.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod frameworks;
+mod support;
