@@ -21,6 +21,7 @@ mod client;
 mod events;
 pub mod orders;
 mod run;
+mod session;
 pub mod settings;
 pub mod state;
 

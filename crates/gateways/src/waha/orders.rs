@@ -86,8 +86,11 @@ impl Verify {
         Self { call, before, hold, began: now, left: false, last: before, working: None }
     }
 
-    /// A status was seen, by whichever source; a verdict, where there is one.
-    pub fn see(&mut self, now: Mono, status: Status) -> Option<Result<String, String>> {
+    /// A status was seen, by whichever source, in an answer that was asked for at `asked`; a verdict, where there is one.
+    pub fn see(&mut self, now: Mono, asked: Mono, status: Status) -> Option<Result<String, String>> {
+        if asked < self.began {
+            return None;
+        }
         self.last = status;
         self.left |= status != self.before;
         if !self.left {
@@ -143,7 +146,8 @@ mod tests {
     fn what_may_be_done_and_what_never() {
         use Status as S;
         let (c, r) = (Doing::Reconnect, Doing::Restart);
-        let rows: &[(Doing, Status, Option<Cause>, bool, Option<Call>)] = &[
+        type Row = (Doing, Status, Option<Cause>, bool, Option<Call>);
+        let rows: &[Row] = &[
             (c, S::Stopped, None, false, Some(Call::Start)),
             (r, S::Stopped, None, false, Some(Call::Start)),
             (c, S::Failed, Some(Cause::ReportedClosed), false, Some(Call::Start)),
@@ -171,17 +175,27 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_from_before_the_order_proves_nothing() {
+        let second = |s: u64| Mono(s * 1_000_000);
+        let mut verify = Verify::new(Call::Restart, Status::Working, Duration::ZERO, second(5));
+        assert_eq!(verify.see(second(6), second(4), Status::Starting), None);
+        assert_eq!(verify.see(second(7), second(7), Status::Working), None);
+        assert!(verify.give_up().contains("never left WORKING"));
+    }
+
+    #[test]
     fn an_effect_is_believed_when_it_lasts() {
         use Status as S;
         let second = |s: u64| Mono(s * 1_000_000);
         let run = |before, seen: &[(u64, Status)]| {
             let mut verify = Verify::new(Call::Restart, before, Duration::from_secs(3), second(0));
-            let verdict = seen.iter().find_map(|(at, status)| verify.see(second(*at), *status));
+            let verdict = seen.iter().find_map(|(at, status)| verify.see(second(*at), second(*at), *status));
             verdict.unwrap_or_else(|| Err(format!("time: {}", verify.give_up())))
         };
         assert!(run(S::Working, &[(1, S::Starting), (2, S::Working), (5, S::Working)]).is_ok());
         assert!(run(S::Failed, &[(1, S::Working), (5, S::Working)]).is_ok());
-        let bad: &[(Status, &[(u64, Status)], &str)] = &[
+        type Row = (Status, &'static [(u64, Status)], &'static str);
+        let bad: &[Row] = &[
             // #531: restart has no effect.
             (S::Working, &[(1, S::Working), (9, S::Working)], "never left WORKING"),
             (S::Failed, &[(1, S::Failed), (9, S::Failed)], "never left FAILED"),

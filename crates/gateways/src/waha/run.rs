@@ -208,9 +208,17 @@ impl Shift {
     async fn event(&mut self, event: Event) -> bool {
         let now = self.mono();
         let mut seen: Vec<(String, Status)> = Vec::new();
+        // What was asked before an order began tells nothing of its effect.
+        let mut asked = now;
         match &event {
-            Event::List(Ok(list)) => seen.extend(list.iter().map(|s| (s.name.clone(), s.status))),
-            Event::One(one) => seen.push((one.name.clone(), one.status)),
+            Event::List(Ok(list), took) => {
+                asked = now.before(*took);
+                seen.extend(list.iter().map(|s| (s.name.clone(), s.status)));
+            }
+            Event::One(one, took) => {
+                asked = now.before(*took);
+                seen.push((one.name.clone(), one.status));
+            }
             Event::Status(name, status) => seen.push((name.clone(), *status)),
             _ => {}
         }
@@ -222,7 +230,7 @@ impl Shift {
         let mut ended = Vec::new();
         for order in &mut self.orders {
             let status = seen.iter().find(|(name, _)| *name == order.name).map(|(_, status)| *status);
-            if let Some(verdict) = status.and_then(|status| order.verify.see(now, status)) {
+            if let Some(verdict) = status.and_then(|status| order.verify.see(now, asked, status)) {
                 ended.push((order.id, verdict));
             }
         }
@@ -239,9 +247,10 @@ impl Shift {
         }
         let (client, to) = (Arc::clone(&self.client), self.to.clone());
         tokio::spawn(async move {
+            let began = Instant::now();
             let list = client.list().await;
             // Nobody waits for it any more when the adapter has ended.
-            let _ = to.send(Back::Listed(Event::List(list))).await;
+            let _ = to.send(Back::Listed(Event::List(list, began.elapsed()))).await;
         });
     }
 
@@ -292,7 +301,9 @@ impl Shift {
             let (client, to) = (Arc::clone(&self.client), self.to.clone());
             let (id, name) = (order.id, order.name.clone());
             tokio::spawn(async move {
-                let event = client.one(&name).await.ok().map(Event::One);
+                let began = Instant::now();
+                let seen = client.one(&name).await.ok();
+                let event = seen.map(|seen| Event::One(seen, began.elapsed()));
                 let _ = to.send(Back::Looked(id, event)).await;
             });
         }

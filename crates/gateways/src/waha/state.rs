@@ -12,14 +12,12 @@ use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::condition::{ConditionKind as Kind, Evidence, Status as Answer};
-use mooring_core::id::{InstanceId, MAX_NAME_LEN};
-use mooring_core::limits::{MAX_MESSAGE, clip};
-use mooring_core::observation::Claim;
-use mooring_core::session::Source;
+use mooring_core::id::InstanceId;
 use mooring_core::time::Mono;
 
 use super::api::{Seen, Status, Trouble};
 use super::orders::{Call, permit};
+use super::session::{Session, claim, instance_id};
 use super::settings::{MAX_SESSIONS, Settings};
 use crate::adapter::{Doing, Said, Word};
 
@@ -27,8 +25,6 @@ use crate::adapter::{Doing, Said, Word};
 pub const GATEWAY: &str = "waha";
 /// Looks in a row that must fail before the gateway is said to.
 const CONFIRM: u32 = 2;
-/// Looks in a row that must find a `WORKING` session without an account.
-const MISSING: u32 = 2;
 /// Without a ping for so long, before it is known how often the server pings, the socket is dead: twice the longest
 /// interval of any version (60 s), and some.
 const UNLEARNT: Duration = Duration::from_secs(150);
@@ -38,10 +34,10 @@ const SLACK: Duration = Duration::from_secs(2);
 /// Something that was learnt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A look at the list of sessions.
-    List(Result<Vec<Seen>, Trouble>),
-    /// A look at one session.
-    One(Seen),
+    /// A look at the list of sessions, and how long it took.
+    List(Result<Vec<Seen>, Trouble>, Duration),
+    /// A look at one session, and how long it took.
+    One(Seen, Duration),
     /// The socket said so.
     Status(String, Status),
     /// The socket carried something of this session.
@@ -54,26 +50,6 @@ pub enum Event {
     Shut(Cause, String),
     /// Time has passed.
     Tick,
-}
-
-/// What is known of a session.
-#[derive(Debug)]
-struct Session {
-    id: InstanceId,
-    status: Status,
-    since: Mono,
-    engine: String,
-    engine_says: Option<Cause>,
-    me: Option<bool>,
-    missing: u32,
-    /// Was up, since it last was asked to log in.
-    worked: bool,
-    /// Has shown a QR code since it last was up.
-    shown_qr: bool,
-    /// Was up when the process went away.
-    lost: bool,
-    traffic: Option<Mono>,
-    named: bool,
 }
 
 /// What is known of the socket.
@@ -123,20 +99,17 @@ impl State {
     /// Takes an event into account; returns what is to be said.
     pub fn step(&mut self, now: Mono, event: Event) -> Vec<Word> {
         match event {
-            Event::List(Ok(seen)) => self.list(now, seen),
-            Event::List(Err(trouble)) => self.trouble(&trouble),
-            Event::One(seen) => {
-                let name = seen.name.clone();
-                if !self.sessions.contains_key(&name) {
-                    return Vec::new();
-                }
-                self.take(now, seen);
-                self.speak(now, &name).into_iter().collect()
+            Event::List(Ok(seen), took) => self.list(now, seen, took),
+            Event::List(Err(trouble), _) => self.trouble(&trouble),
+            Event::One(seen, took) => {
+                let Some(session) = self.sessions.get_mut(&seen.name) else { return Vec::new() };
+                session.see(now, now.before(took), &seen);
+                self.speak(now, &seen.name, took).into_iter().collect()
             }
             Event::Status(name, status) => {
                 let Some(session) = self.sessions.get_mut(&name) else { return Vec::new() };
-                session.turn(now, status);
-                self.speak(now, &name).into_iter().collect()
+                session.tell(now, status);
+                self.speak(now, &name, Duration::ZERO).into_iter().collect()
             }
             Event::Activity(name) => {
                 if let Some(session) = self.sessions.get_mut(&name) {
@@ -181,7 +154,7 @@ impl State {
         Ok((name.clone(), session.status, call))
     }
 
-    fn list(&mut self, now: Mono, seen: Vec<Seen>) -> Vec<Word> {
+    fn list(&mut self, now: Mono, seen: Vec<Seen>, took: Duration) -> Vec<Word> {
         (self.failures, self.down) = (0, false);
         let message = format!("WAHA lists {} sessions", seen.len());
         let mut words = vec![self.of_gateway(Kind::Reachable, Answer::True, None, message, Vec::new())];
@@ -205,52 +178,23 @@ impl State {
             }
         }
         for one in seen {
-            let name = one.name.clone();
-            if self.take(now, one)
-                && let Some(session) = self.sessions.get(&name)
-            {
-                words.push(Word { instance: session.id.clone(), said: Said::Here });
+            if let Some(session) = self.sessions.get_mut(&one.name) {
+                session.see(now, now.before(took), &one);
+            } else if let Some(id) = self.free_id(&one.name) {
+                words.push(Word { instance: id.clone(), said: Said::Here });
+                let named = self.named.contains(&one.name);
+                self.sessions.insert(one.name.clone(), Session::new(id, now, &one, named));
             }
-            words.extend(self.speak(now, &name));
+            words.extend(self.speak(now, &one.name, took));
         }
         words
     }
 
-    /// Takes what REST says of a session; true: it is new.
-    fn take(&mut self, now: Mono, seen: Seen) -> bool {
-        if let Some(session) = self.sessions.get_mut(&seen.name) {
-            session.turn(now, seen.status);
-            session.learn(&seen);
-            return false;
-        }
-        if self.sessions.len() >= MAX_SESSIONS {
-            return false;
-        }
-        let mut salt = 0;
-        let id = loop {
-            match instance_id(&seen.name, salt) {
-                Some(id) if id != self.gateway && self.sessions.values().all(|s| s.id != id) => break id,
-                _ if salt > 8 => return false,
-                _ => salt += 1,
-            }
-        };
-        let mut session = Session {
-            id,
-            status: seen.status,
-            since: now,
-            engine: String::new(),
-            engine_says: None,
-            me: None,
-            missing: 0,
-            worked: seen.status == Status::Working,
-            shown_qr: seen.status == Status::ScanQrCode,
-            lost: false,
-            traffic: None,
-            named: self.named.contains(&seen.name),
-        };
-        session.learn(&seen);
-        self.sessions.insert(seen.name, session);
-        true
+    /// An id for a new session, where there is room for one.
+    fn free_id(&self, name: &str) -> Option<InstanceId> {
+        let free = |id: &InstanceId| *id != self.gateway && self.sessions.values().all(|s| s.id != *id);
+        let room = self.sessions.len() < MAX_SESSIONS;
+        (0..8).filter(|_| room).filter_map(|salt| instance_id(name, salt)).find(free)
     }
 
     fn trouble(&mut self, trouble: &Trouble) -> Vec<Word> {
@@ -352,196 +296,14 @@ impl State {
         Word { instance: self.gateway.clone(), said: Said::Claims(claims) }
     }
 
-    fn speak(&self, now: Mono, name: &str) -> Option<Word> {
+    fn speak(&self, now: Mono, name: &str, age: Duration) -> Option<Word> {
         let session = self.sessions.get(name)?;
-        let mut claims = session.claims(now, self.stuck_after);
+        let mut claims = session.claims(now, self.stuck_after, age);
         if let Some(quiet) = self.quiet_after {
             claims.push(session.delivering(now, quiet));
         }
         Some(Word { instance: session.id.clone(), said: Said::Claims(claims) })
     }
-}
-
-impl Session {
-    fn turn(&mut self, now: Mono, status: Status) {
-        if status == self.status {
-            return;
-        }
-        self.status = status;
-        self.since = now;
-        match status {
-            Status::Working => {
-                (self.worked, self.shown_qr, self.lost, self.missing) = (true, false, false, 0);
-                // What the engine last said was of before.
-                self.engine_says = None;
-            }
-            Status::ScanQrCode => self.shown_qr = true,
-            Status::Stopped | Status::Starting | Status::Failed | Status::Other => {}
-        }
-    }
-
-    fn learn(&mut self, seen: &Seen) {
-        self.engine.clone_from(&seen.engine);
-        self.engine_says = seen.engine_says;
-        self.me = seen.me;
-        let missing = seen.status == Status::Working && seen.me == Some(false);
-        self.missing = if missing { self.missing.saturating_add(1) } else { 0 };
-    }
-
-    /// What is wrong with it, where something is.
-    fn fault(&self) -> Option<Cause> {
-        match self.status {
-            // #137: WORKING though unlinked.
-            Status::Working if self.missing >= MISSING => Some(Cause::LoginRevoked),
-            Status::Working => self.engine_says,
-            Status::ScanQrCode if self.worked => Some(Cause::LoginRevoked),
-            Status::ScanQrCode => Some(Cause::PairingNeeded),
-            Status::Failed => Some(self.why_failed()),
-            Status::Stopped if self.named || self.lost => Some(Cause::ReportedClosed),
-            Status::Stopped | Status::Starting | Status::Other => None,
-        }
-    }
-
-    fn why_failed(&self) -> Cause {
-        if let Some(cause) = self.engine_says {
-            return cause;
-        }
-        match (self.shown_qr, self.worked, self.me) {
-            (true, true, _) => Cause::LoginRevoked,
-            (true, false, _) => Cause::PairingNeeded,
-            // NOWEB gives up on a logged-out account (401) and retries everything else for ever.
-            _ if self.engine == "NOWEB" => Cause::LoginRevoked,
-            (false, true, Some(false)) => Cause::LoginRevoked,
-            (false, false, Some(false)) => Cause::PairingNeeded,
-            _ => Cause::ReportedClosed,
-        }
-    }
-
-    fn claims(&self, now: Mono, stuck_after: Duration) -> Vec<Claim> {
-        let lasts = now.since(self.since);
-        let words = format!("{} for {:.0} s", self.status.word(), lasts.as_secs_f64());
-        let evidence = || {
-            let me = self.me.map_or("not told", |me| if me { "an account" } else { "none" });
-            vec![
-                ("status".to_owned(), self.status.word().to_owned()),
-                ("engine".to_owned(), self.engine.clone()),
-                ("me".to_owned(), me.to_owned()),
-            ]
-        };
-        let say = |kind, status, cause, more: &str| {
-            let message = if more.is_empty() { words.clone() } else { format!("{words}: {more}") };
-            claim(kind, status, cause, message, evidence())
-        };
-        let (t, f, u) = (Answer::True, Answer::False, Answer::Unknown);
-        let fault = self.fault();
-        match (self.status, fault) {
-            (Status::Working, None) => {
-                vec![say(Kind::Reachable, t, None, ""), say(Kind::Linked, t, None, "")]
-            }
-            (Status::Working, Some(cause)) => vec![
-                say(Kind::Reachable, t, None, ""),
-                say(Kind::Linked, f, Some(cause), "and yet no account is behind it any more"),
-            ],
-            (Status::Starting, _) if lasts >= stuck_after => vec![
-                say(Kind::Reachable, f, Some(Cause::ConnectingStuck), "that is longer than a start takes"),
-                say(Kind::Linked, u, Some(Cause::ConnectingStuck), ""),
-            ],
-            (Status::Starting, _) => {
-                let more = "it renews its connection, as it does now and then";
-                vec![say(Kind::Reachable, u, Some(Cause::RestartExpected), more)]
-            }
-            (Status::ScanQrCode, Some(Cause::LoginRevoked)) => vec![
-                say(Kind::Reachable, t, None, ""),
-                say(
-                    Kind::Linked,
-                    f,
-                    Some(Cause::LoginRevoked),
-                    "it was logged in, and asks for a login again",
-                ),
-            ],
-            (Status::ScanQrCode, _) => vec![
-                say(Kind::Reachable, t, None, ""),
-                say(
-                    Kind::Linked,
-                    f,
-                    Some(Cause::PairingNeeded),
-                    "it waits for a human to log in; this is no outage",
-                ),
-            ],
-            (
-                Status::Failed,
-                Some(cause @ (Cause::LoginRevoked | Cause::PairingNeeded | Cause::AccountForbidden)),
-            ) => {
-                let more = match cause {
-                    Cause::PairingNeeded => "nobody logged in while it showed its QR code",
-                    Cause::AccountForbidden => "the account is refused",
-                    _ => "the account was logged out, and the session gave up",
-                };
-                vec![
-                    say(Kind::Linked, f, Some(cause), more),
-                    say(Kind::Reachable, u, Some(cause), "without a login there is no connection"),
-                ]
-            }
-            (_, Some(cause)) => vec![
-                say(Kind::Reachable, f, Some(cause), "it has no connection and does not try for one"),
-                say(Kind::Linked, u, Some(cause), ""),
-            ],
-            (Status::Stopped, None) => {
-                let more = "somebody may have meant that; name it under `sessions` to have it kept up";
-                [Kind::Reachable, Kind::Linked].map(|k| say(k, u, Some(Cause::NotObservable), more)).to_vec()
-            }
-            (Status::Failed | Status::Other, None) => {
-                [Kind::Reachable, Kind::Linked].map(|k| say(k, u, Some(Cause::NotObservable), "")).to_vec()
-            }
-        }
-    }
-
-    fn delivering(&self, now: Mono, quiet_after: Duration) -> Claim {
-        let kind = Kind::Delivering;
-        let (status, cause, message) = match (self.status, self.traffic) {
-            (Status::Working, Some(at)) => {
-                // A pause while it was not up is no silence of its own.
-                let quiet = now.since(at.max(self.since));
-                let message = format!("the last of its traffic was {:.0} s ago", quiet.as_secs_f64());
-                if quiet > quiet_after {
-                    (Answer::False, Some(Cause::SilentBeyondHabit), message)
-                } else {
-                    (Answer::True, None, message)
-                }
-            }
-            (Status::Working, None) => {
-                (Answer::Unknown, Some(Cause::NotYetObserved), "no traffic was seen yet".to_owned())
-            }
-            _ => (Answer::Unknown, Some(Cause::NotObservable), "it is not up".to_owned()),
-        };
-        claim(kind, status, cause, message, Vec::new())
-    }
-}
-
-fn claim(kind: Kind, status: Answer, cause: Option<Cause>, message: String, evidence: Evidence) -> Claim {
-    let message = clip(&message, MAX_MESSAGE);
-    Claim { source: Source::Adapter, kind, status, cause, message, evidence, age: Duration::ZERO }
-}
-
-/// An instance's id for a session's name: the same name gives the same id, and where characters had to be replaced, a few
-/// digits made of the whole name keep it apart from its likes.
-fn instance_id(name: &str, salt: u32) -> Option<InstanceId> {
-    if salt == 0
-        && let Ok(id) = InstanceId::new(name)
-    {
-        return Some(id);
-    }
-    let plain =
-        |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c.to_ascii_lowercase() } else { '-' };
-    // FNV-1a: names are not secrets, and the id must be the same on every machine.
-    let hash = name
-        .bytes()
-        .chain(salt.to_le_bytes())
-        .fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    let stem: String = name.chars().map(plain).take(MAX_NAME_LEN - 10).collect();
-    let stem = stem.trim_matches(['.', '_', '-']);
-    let stem = if stem.is_empty() { "session" } else { stem };
-    InstanceId::new(format!("{stem}-{hash:08x}")).ok()
 }
 
 #[cfg(test)]

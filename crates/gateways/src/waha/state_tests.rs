@@ -21,7 +21,7 @@ fn seen(status: Status) -> Seen {
 }
 
 fn listed(seen: &Seen) -> Event {
-    Event::List(Ok(vec![seen.clone()]))
+    Event::List(Ok(vec![seen.clone()]), Duration::ZERO)
 }
 
 type Found = Option<(Answer, Option<Cause>)>;
@@ -53,7 +53,8 @@ fn a_status_means_what_came_before_it() {
     let engine = |name: &str| Seen { engine: name.to_owned(), ..seen(S::Failed) };
     let says = |status, cause| Seen { engine_says: Some(cause), ..seen(status) };
     let nobody = |status| Seen { me: Some(false), ..seen(status) };
-    let rows: Vec<(Seen, &[(u64, Status)], u64, [Found; 2])> = vec![
+    type Row = (Seen, &'static [(u64, Status)], u64, [Found; 2]);
+    let rows: Vec<Row> = vec![
         (seen(S::Working), &[], 1, [fine, fine]),
         // The planned renewal, and the hang.
         (seen(S::Starting), &[(0, S::Working)], 1, [some(u, C::RestartExpected), none]),
@@ -123,7 +124,7 @@ fn a_status_means_what_came_before_it() {
 fn what_stopped_with_its_process_did_not_mean_to() {
     let mut state = state();
     state.step(at(0), listed(&seen(Status::Working)));
-    state.step(at(1), Event::List(Err(Trouble::Refused("x".to_owned()))));
+    state.step(at(1), Event::List(Err(Trouble::Refused("x".to_owned())), Duration::ZERO));
     let words = state.step(at(2), listed(&seen(Status::Stopped)));
     assert_eq!(of(&words, "default", Kind::Reachable), Some((Answer::False, Some(Cause::ReportedClosed))));
 }
@@ -141,8 +142,12 @@ fn a_waha_that_does_not_answer_is_one_fault_and_not_many() {
     for (trouble, cause) in rows {
         let mut state = state();
         state.step(at(0), listed(&seen(Status::Working)));
-        assert_eq!(state.step(at(1), Event::List(Err(trouble.clone()))), [], "once is not enough");
-        let words = state.step(at(2), Event::List(Err(trouble)));
+        assert_eq!(
+            state.step(at(1), Event::List(Err(trouble.clone()), Duration::ZERO)),
+            [],
+            "once is not enough"
+        );
+        let words = state.step(at(2), Event::List(Err(trouble), Duration::ZERO));
         assert_eq!(of(&words, GATEWAY, Kind::Reachable), Some((Answer::False, Some(cause))));
         assert_eq!(of(&words, "default", Kind::Reachable), Some((Answer::Unknown, Some(cause))));
         let id = InstanceId::new("default").unwrap();
@@ -156,10 +161,8 @@ fn a_waha_that_does_not_answer_is_one_fault_and_not_many() {
 #[test]
 fn sessions_come_and_go_and_only_those_wanted() {
     let both = |names: &[&str]| {
-        Event::List(Ok(names
-            .iter()
-            .map(|n| Seen { name: (*n).to_owned(), ..seen(Status::Working) })
-            .collect()))
+        let seen = names.iter().map(|n| Seen { name: (*n).to_owned(), ..seen(Status::Working) });
+        Event::List(Ok(seen.collect()), Duration::ZERO)
     };
     let here = |words: &[Word], said: &Said| -> Vec<String> {
         words.iter().filter(|w| w.said == *said).map(|w| w.instance.to_string()).collect()
@@ -169,7 +172,10 @@ fn sessions_come_and_go_and_only_those_wanted() {
     let words = state.step(at(1), both(&["b"]));
     assert_eq!((here(&words, &Said::Gone), here(&words, &Said::Here)), (vec!["a".to_owned()], vec![]));
     // A look that failed says nothing of who is there.
-    assert_eq!(here(&state.step(at(2), Event::List(Err(Trouble::Odd(String::new())))), &Said::Gone), [""; 0]);
+    assert_eq!(
+        here(&state.step(at(2), Event::List(Err(Trouble::Odd(String::new())), Duration::ZERO)), &Said::Gone),
+        [""; 0]
+    );
     let mut named = with(Settings { sessions: vec!["b".to_owned()], ..Settings::default() });
     assert_eq!(here(&named.step(at(0), both(&["a", "b"])), &Said::Here), ["b"]);
 }
@@ -254,4 +260,17 @@ fn orders_are_permitted_by_what_is_known() {
     state.step(at(3), Event::Status("default".to_owned(), Status::Starting));
     assert!(state.permit(at(60), &id, Doing::Restart).is_err());
     assert!(state.permit(at(63), &id, Doing::Restart).is_ok(), "stuck");
+}
+
+#[test]
+fn the_newer_word_counts() {
+    let mut state = state();
+    let slow = |status, took| Event::List(Ok(vec![seen(status)]), Duration::from_secs(took));
+    state.step(at(0), slow(Status::Working, 0));
+    state.step(at(10), Event::Status("default".to_owned(), Status::ScanQrCode));
+    // Asked at 9, answered at 11, and overtaken by the socket.
+    let words = state.step(at(11), slow(Status::Working, 2));
+    assert_eq!(of(&words, "default", Kind::Linked), Some((Answer::False, Some(Cause::LoginRevoked))));
+    let words = state.step(at(12), slow(Status::Working, 2));
+    assert_eq!(of(&words, "default", Kind::Linked), Some((Answer::True, None)));
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::stack::Stack;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Settings for a stack, fast enough for a test.
 pub async fn settings(stack: &Stack) -> Settings {
@@ -27,7 +27,7 @@ pub async fn settings(stack: &Stack) -> Settings {
         cookie_file: Some(SecretFile::new(stack.login().await)),
         poll: HumanDuration::from_millis(500),
         walk: HumanDuration::from_millis(500),
-        time_limit: HumanDuration::from_secs(2),
+        time_limit: HumanDuration::from_secs(3),
         ..Settings::default()
     }
 }
