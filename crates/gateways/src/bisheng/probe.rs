@@ -35,6 +35,8 @@ pub struct Probe {
 struct Login {
     cookie: Option<SecretString>,
     written: Option<SystemTime>,
+    /// Why it could not be read, already said.
+    trouble: Option<String>,
 }
 
 impl Probe {
@@ -72,8 +74,12 @@ impl Probe {
         let written = std::fs::metadata(file.path()).and_then(|m| m.modified()).ok();
         if written.is_none() || written != self.login.written {
             match cookie(file) {
-                Ok(cookie) => self.login = Login { cookie: Some(cookie), written },
-                Err(why) => tracing::warn!("no login for Bisheng: {why}"),
+                Ok(cookie) => self.login = Login { cookie: Some(cookie), written, trouble: None },
+                Err(why) if self.login.trouble.as_ref() == Some(&why) => {}
+                Err(why) => {
+                    tracing::warn!("no login for Bisheng: {why}");
+                    self.login.trouble = Some(why);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::condition::{ConditionKind, Evidence, Status};
+use mooring_core::handshake::Step;
 use mooring_core::limits::{MAX_MESSAGE, clip};
 use mooring_core::observation::Claim;
 use mooring_core::session::Source;
@@ -206,10 +207,10 @@ fn reachable(walk: &[Walked], logged_in: bool, health: &Told) -> Opinion {
 fn beating(look: &Look) -> Opinion {
     let evidence = |words: &str| vec![("GET /health".to_owned(), words.to_owned())];
     let backend = look.walk.as_ref().and_then(|walk| walk.first());
-    let no_way = backend
-        .and_then(|b| b.report.outcome.as_ref().err())
-        .map(|refusal| refusal.cause)
-        .filter(|c| matches!(c, Cause::ConnectTimedOut | Cause::NetworkUnreachable | Cause::NameNotResolved));
+    let refusal = backend.and_then(|b| b.report.outcome.as_ref().err());
+    // The dial tells what plain HTTP does not: that it never came to the process. Restarting that would mend nothing.
+    let no_way =
+        refusal.filter(|r| r.step <= Step::Tls && r.cause != Cause::ConnectionRefused).map(|r| r.cause);
     match (&look.health, no_way) {
         (Told::Fine, _) => beating_behind(look),
         (Told::Refused(words) | Told::Mute(words) | Told::Failed(words), Some(cause)) => {

@@ -1,6 +1,6 @@
 //! Looks in, claims out.
 
-use mooring_core::handshake::{Established, HandshakeReport, Refusal, Step};
+use mooring_core::handshake::{Established, HandshakeReport, Refusal};
 use mooring_runtime::config::HumanDuration;
 
 use super::*;
@@ -42,6 +42,10 @@ fn what_each_look_means() {
         walk: Some(vec![walked("backend", Err(C::ConnectTimedOut))]),
         ..health(Told::Mute("-".into()))
     };
+    let bad_tls = Look {
+        walk: Some(vec![walked("backend", Err(C::CertificateInvalid))]),
+        ..health(Told::Failed("TLS".into()))
+    };
     let (t, f, u) = (Status::True, Status::False, Status::Unknown);
     let rows = [
         (fine(), K::Reachable, t, None),
@@ -53,6 +57,7 @@ fn what_each_look_means() {
         (health(Told::Failed("x".to_owned())), K::Beating, f, Some(C::BackendUnhealthy)),
         (health(wrong(C::SpaFallback)), K::Beating, f, Some(C::SpaFallback)),
         (no_way, K::Beating, f, Some(C::ConnectTimedOut)),
+        (bad_tls, K::Beating, f, Some(C::CertificateInvalid)),
         (login(Told::Fine), K::Linked, t, None),
         (login(wrong(C::CredentialsRefused)), K::Linked, f, Some(C::CredentialsRefused)),
         (login(wrong(C::CredentialsRefused)), K::Beating, t, None),

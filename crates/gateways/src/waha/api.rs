@@ -81,8 +81,8 @@ pub enum Trouble {
     },
     /// The key is not taken.
     Denied(String),
-    /// Something else answers, or not properly.
-    Odd(String),
+    /// Something else, with what that means.
+    Other(Cause, String),
 }
 
 /// Reads `GET /api/sessions?all=true`.
@@ -91,7 +91,7 @@ pub enum Trouble {
 /// With why there is no list; [`Trouble::Mute`] as if `/ping` did not answer.
 pub fn sessions(answer: Result<Answer, HttpError>) -> Result<Vec<Seen>, Trouble> {
     let answer = good(answer)?;
-    let odd = || Trouble::Odd("what answers is not WAHA's list of sessions".to_owned());
+    let odd = || other(Cause::WrongProtocol, "what answers is not WAHA's list of sessions");
     let json = answer.json().ok_or_else(odd)?;
     let list = json.as_array().ok_or_else(odd)?;
     Ok(list.iter().filter_map(session).take(MAX_SESSIONS).collect())
@@ -104,7 +104,7 @@ pub fn sessions(answer: Result<Answer, HttpError>) -> Result<Vec<Seen>, Trouble>
 pub fn one(answer: Result<Answer, HttpError>) -> Result<Seen, Trouble> {
     let answer = good(answer)?;
     let seen = answer.json().as_ref().and_then(session);
-    seen.ok_or_else(|| Trouble::Odd("what answers is not one of WAHA's sessions".to_owned()))
+    seen.ok_or_else(|| other(Cause::WrongProtocol, "what answers is not one of WAHA's sessions"))
 }
 
 /// An answer with a status that says yes.
@@ -114,20 +114,39 @@ pub fn one(answer: Result<Answer, HttpError>) -> Result<Seen, Trouble> {
 pub fn good(answer: Result<Answer, HttpError>) -> Result<Answer, Trouble> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error @ HttpError::Connect(_)) => return Err(Trouble::Refused(error.to_string())),
-        Err(error @ HttpError::TimedOut(_)) => {
-            return Err(Trouble::Mute { alive: false, words: error.to_string() });
-        }
-        Err(error) => return Err(Trouble::Odd(error.to_string())),
+        Err(error) => return Err(no_answer(&error)),
     };
-    match answer.status {
-        200..=299 => Ok(answer),
-        401 | 403 => Err(Trouble::Denied(format!("HTTP {}", answer.status))),
-        status => {
-            let message = answer.json().as_ref().and_then(|b| b.get("message")?.as_str().map(str::to_owned));
-            Err(Trouble::Odd(format!("HTTP {status}: {}", clip(&message.unwrap_or_default(), 200))))
-        }
+    let cause = match answer.status {
+        200..=299 => return Ok(answer),
+        401 | 403 => return Err(Trouble::Denied(format!("HTTP {}", answer.status))),
+        404 => Cause::WrongPath,
+        300..=399 => Cause::Redirected,
+        429 => Cause::RateLimited,
+        502 | 503 => Cause::BackendDown,
+        504 => Cause::BackendHung,
+        500..=599 => Cause::BackendUnhealthy,
+        _ => Cause::HandshakeRefused,
+    };
+    let message = answer.json().as_ref().and_then(|b| b.get("message")?.as_str().map(str::to_owned));
+    Err(other(cause, &format!("HTTP {}: {}", answer.status, clip(&message.unwrap_or_default(), 200))))
+}
+
+fn no_answer(error: &HttpError) -> Trouble {
+    let words = error.to_string();
+    match error {
+        // The system's own words; nothing else is left of them here.
+        HttpError::Connect(why) if why.contains("refused") => Trouble::Refused(words),
+        HttpError::Connect(_) => Trouble::Other(Cause::NetworkUnreachable, words),
+        HttpError::TimedOut(_) => Trouble::Mute { alive: false, words },
+        HttpError::Tls(_) => Trouble::Other(Cause::TlsFailed, words),
+        HttpError::Broken(_) => Trouble::Other(Cause::ClosedBeforeAnswer, words),
+        HttpError::TooLong => Trouble::Other(Cause::WrongProtocol, words),
+        HttpError::Unusable(_) => Trouble::Other(Cause::NotObservable, words),
     }
+}
+
+fn other(cause: Cause, words: &str) -> Trouble {
+    Trouble::Other(cause, words.to_owned())
 }
 
 fn session(value: &Value) -> Option<Seen> {
@@ -239,11 +258,18 @@ mod tests {
     #[test]
     fn no_list_is_told_apart() {
         type T = Trouble;
+        use Cause as C;
         assert!(matches!(sessions(answer(401, "")), Err(T::Denied(_))));
-        assert!(matches!(sessions(answer(500, "{}")), Err(T::Odd(_))));
-        assert!(matches!(sessions(answer(200, "<html>")), Err(T::Odd(_))));
-        assert!(matches!(sessions(answer(200, "{}")), Err(T::Odd(_))));
-        assert!(matches!(sessions(Err(HttpError::Connect("x".to_owned()))), Err(T::Refused(_))));
+        assert!(matches!(sessions(answer(500, "{}")), Err(T::Other(C::BackendUnhealthy, _))));
+        assert!(matches!(sessions(answer(502, "")), Err(T::Other(C::BackendDown, _))));
+        assert!(matches!(sessions(answer(404, "")), Err(T::Other(C::WrongPath, _))));
+        assert!(matches!(sessions(answer(200, "<html>")), Err(T::Other(C::WrongProtocol, _))));
+        assert!(matches!(sessions(answer(200, "{}")), Err(T::Other(C::WrongProtocol, _))));
+        let connect = |words: &str| sessions(Err(HttpError::Connect(words.to_owned())));
+        assert!(matches!(connect("Connection refused (os error 111)"), Err(T::Refused(_))));
+        assert!(matches!(connect("No route to host"), Err(T::Other(C::NetworkUnreachable, _))));
+        let tls = sessions(Err(HttpError::Tls("expired".to_owned())));
+        assert!(matches!(tls, Err(T::Other(C::TlsFailed, _))));
         let timed_out = Err(HttpError::TimedOut(Duration::from_secs(1)));
         assert!(matches!(sessions(timed_out), Err(T::Mute { alive: false, .. })));
     }

@@ -31,6 +31,8 @@ pub(super) struct Client {
 struct Key {
     text: Option<Arc<SecretString>>,
     written: Option<SystemTime>,
+    /// Why it could not be read, already said.
+    trouble: Option<String>,
 }
 
 impl Client {
@@ -48,8 +50,14 @@ impl Client {
         // Only when it was written: reading warns of a file that others can read, and that is to be said once.
         if written.is_none() || written != key.written {
             match file.read() {
-                Ok(text) => *key = Key { text: Some(Arc::new(text)), written },
-                Err(error) => tracing::warn!("no key for WAHA: {}", error_chain(&error)),
+                Ok(text) => *key = Key { text: Some(Arc::new(text)), written, trouble: None },
+                Err(error) => {
+                    let why = error_chain(&error);
+                    if key.trouble.as_ref() != Some(&why) {
+                        tracing::warn!("no key for WAHA: {why}");
+                        key.trouble = Some(why);
+                    }
+                }
             }
         }
         key.text.clone()
@@ -98,7 +106,7 @@ impl Client {
             Ok(_) | Err(Trouble::Mute { .. }) => Ok(()),
             Err(Trouble::Refused(words)) => Err(format!("POST {path}: WAHA does not listen: {words}")),
             Err(Trouble::Denied(words)) => Err(format!("POST {path}: the key is refused: {words}")),
-            Err(Trouble::Odd(words)) => Err(format!("POST {path}: {words}")),
+            Err(Trouble::Other(_, words)) => Err(format!("POST {path}: {words}")),
         }
     }
 }

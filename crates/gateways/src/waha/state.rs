@@ -222,9 +222,7 @@ impl State {
                 Cause::CredentialsRefused,
                 format!("WAHA refuses the key ({words}): put its WAHA_API_KEY into api_key_file"),
             ),
-            Trouble::Odd(words) => {
-                (Cause::BackendUnhealthy, format!("WAHA does not answer properly: {words}"))
-            }
+            Trouble::Other(cause, words) => (*cause, format!("WAHA does not answer properly: {words}")),
         };
         let mut words =
             vec![self.of_gateway(Kind::Reachable, Answer::False, Some(cause), message, Vec::new())];

@@ -137,7 +137,7 @@ fn a_waha_that_does_not_answer_is_one_fault_and_not_many() {
         (mute(true), Cause::ApiUnresponsive),
         (mute(false), Cause::GatewayStalled),
         (Trouble::Denied("HTTP 401".to_owned()), Cause::CredentialsRefused),
-        (Trouble::Odd("HTTP 500".to_owned()), Cause::BackendUnhealthy),
+        (Trouble::Other(Cause::BackendUnhealthy, "HTTP 500".to_owned()), Cause::BackendUnhealthy),
     ];
     for (trouble, cause) in rows {
         let mut state = state();
@@ -173,7 +173,13 @@ fn sessions_come_and_go_and_only_those_wanted() {
     assert_eq!((here(&words, &Said::Gone), here(&words, &Said::Here)), (vec!["a".to_owned()], vec![]));
     // A look that failed says nothing of who is there.
     assert_eq!(
-        here(&state.step(at(2), Event::List(Err(Trouble::Odd(String::new())), Duration::ZERO)), &Said::Gone),
+        here(
+            &state.step(
+                at(2),
+                Event::List(Err(Trouble::Other(Cause::RateLimited, String::new())), Duration::ZERO)
+            ),
+            &Said::Gone
+        ),
         [""; 0]
     );
     let mut named = with(Settings { sessions: vec!["b".to_owned()], ..Settings::default() });

@@ -9,7 +9,7 @@ mod users;
 
 use std::time::Duration;
 
-use mooring_core::cause::Cause;
+use mooring_core::cause::{Cause, Handling};
 use mooring_core::condition::{ConditionKind, Status};
 use mooring_gateways::Doing;
 use mooring_gateways::bisheng::Settings;
@@ -98,6 +98,40 @@ async fn the_front_ends_page_and_a_dead_proxy_are_told_apart() {
         }
     };
     assert!(claim.message.contains("Restarting Bisheng would not help"), "{claim:?}");
+    watch.end().await;
+}
+
+#[tokio::test]
+async fn a_public_address_with_tls_is_walked_too_and_its_certificate_is_its_own_fault() {
+    let mut stack = Stack::start(GOOD, GOOD).await;
+    let ca = stack.start_apache_tls().await;
+    let mut settings = settings(&stack).await;
+    settings.hops[1].url = stack.apache().replace("http://", "https://");
+    settings.tls.ca = Some(ca);
+    let mut watch = Watch::start(settings.clone());
+    watch.well(Reachable).await;
+    watch.end().await;
+
+    // Signed anew, by somebody who is not trusted.
+    let trusted = settings.tls.ca.as_ref().unwrap().with_file_name("trusted.pem");
+    std::fs::copy(settings.tls.ca.as_ref().unwrap(), &trusted).unwrap();
+    settings.tls.ca = Some(trusted.clone());
+    let renewed = stack.start_apache_tls().await;
+    let mut watch = Watch::start(settings);
+    let claim = loop {
+        let heard = watch.hear(Reachable, 1).await;
+        if let Some(claim) = heard.into_iter().find(|c| c.kind == Reachable) {
+            break claim;
+        }
+    };
+    assert_eq!(claim.status, Status::False, "{claim:?}");
+    assert!(claim.message.starts_with("at `apache`"), "{claim:?}");
+    let cause = claim.cause.unwrap();
+    assert!(cause.name().starts_with("Certificate"), "{claim:?}");
+    assert_eq!(cause.handling(), Handling::Human, "no order mends a certificate");
+    // The files are followed.
+    std::fs::copy(renewed, trusted).unwrap();
+    watch.well(Reachable).await;
     watch.end().await;
 }
 

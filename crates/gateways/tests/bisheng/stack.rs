@@ -98,6 +98,35 @@ impl Stack {
     }
 
     pub async fn start_apache(&mut self, proxy: Proxy) {
+        self.start_apache_with(proxy, "").await;
+    }
+
+    /// The public proxy with TLS; returns the certificate of who signed its own.
+    pub async fn start_apache_tls(&mut self) -> PathBuf {
+        let folder = self.folder.path();
+        let (key, cert) = (folder.join("key.pem"), folder.join("cert.pem"));
+        let made = std::process::Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let tls = format!(
+            "LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\nSSLEngine on\n\
+             SSLCertificateFile {}\nSSLCertificateKeyFile {}\n",
+            cert.display(),
+            key.display()
+        );
+        self.start_apache_with(GOOD, &tls).await;
+        cert
+    }
+
+    async fn start_apache_with(&mut self, proxy: Proxy, more: &str) {
         self.apache = None;
         gone(self.ports[2]).await;
         let (folder, [_, nginx, port]) = (self.folder.path().display(), self.ports);
@@ -110,7 +139,7 @@ impl Stack {
              LoadModule authz_core_module {modules}/mod_authz_core.so\n\
              LoadModule proxy_module {modules}/mod_proxy.so\n\
              LoadModule proxy_http_module {modules}/mod_proxy_http.so\n\
-             Timeout {}\nProxyPass / http://127.0.0.1:{nginx}/{upgrade}\n",
+             Timeout {}\nProxyPass / http://127.0.0.1:{nginx}/{upgrade}\n{more}",
             proxy.idle
         );
         let file = self.folder.path().join("apache.conf");
