@@ -11,7 +11,8 @@
 //   frame: `ws` waits 30 s for that. After `closingTimeout` the socket is cut off, and the end is reported then.
 //
 // A socket that is hooked while the one before it is not over makes two with one auth state, which throw each other out
-// (440): the older one is ended.
+// until somebody loses the account: the older one is ended, with the code (440) that it would have had from the server. A
+// bot that connects again even then is left to itself for a while: to end its sockets would make it faster.
 'use strict';
 
 /** Baileys' own limit for the upgrade and for the handshake where a socket does not tell its own, ms. */
@@ -20,6 +21,9 @@ const CONNECT_TIMEOUT = 20_000;
 const MARGIN = 5_000;
 /** How long an end may take, ms. */
 const CLOSING_TIMEOUT = 5_000;
+/** Least time between two sockets that are ended for a newer one, ms. */
+const SUPERSEDE = 30_000;
+const REPLACED = 440;
 
 /** Hooks one socket. Each socket of an account is a session of its own. */
 function hook(instance, sock, handlers) {
@@ -28,11 +32,26 @@ function hook(instance, sock, handlers) {
   const before = instance.socket;
   if (before?.sock === sock) return;
   instance.socket = new Hooked(instance, sock);
-  if (before && !before.over) {
-    instance.line('a second socket of this account was made while the first was not over: the first is ended');
-    before.end('a newer socket took its place: two with one auth state throw each other out');
+  if (before && !before.over) supersede(instance, before);
+  try {
+    instance.socket.listen();
+  } catch (error) {
+    // Not of a socket's shape: there is nothing to be in the next one's way.
+    instance.socket.over = true;
+    throw error;
   }
-  instance.socket.listen();
+}
+
+function supersede(instance, before) {
+  const words = 'a newer socket took its place: two with one auth state throw each other out';
+  const now = performance.now();
+  if (now - instance.supersededAt < SUPERSEDE) {
+    instance.line('a second socket of this account, again, while the first is not over');
+    return;
+  }
+  instance.supersededAt = now;
+  instance.line('a second socket of this account was made while the first was not over: the first is ended');
+  before.end(Object.assign(new Error(words), { output: { statusCode: REPLACED } }));
 }
 
 class Hooked {
@@ -120,7 +139,8 @@ class Hooked {
     const left = this.heardAt + this.patience - performance.now();
     if (left <= 0) {
       const seconds = Math.round(this.patience / 100) / 10;
-      return this.end(`nothing was heard for ${seconds} s while connecting${this.refusal ? `: ${this.refusal}` : ''}`);
+      const refusal = this.refusal ? `: ${this.refusal}` : '';
+      return this.end(new Error(`nothing was heard for ${seconds} s while connecting${refusal}`));
     }
     this.timer = setTimeout(() => this.watch(), Math.ceil(left));
     this.timer.unref?.();
@@ -133,8 +153,10 @@ class Hooked {
 
   /** It closes: not for longer than it may. */
   hurry() {
+    if (this.over) return;
     this.rest();
-    if (this.over || !(this.closing > 0)) return;
+    if (this.instance.socket === this && this.instance.state?.what !== 'closing') this.instance.closing(this.session);
+    if (!(this.closing > 0)) return;
     this.timer = setTimeout(() => this.cut(), this.closing);
     this.timer.unref?.();
   }
@@ -145,11 +167,11 @@ class Hooked {
     this.raw.terminate();
   }
 
-  end(words) {
+  end(error) {
     try {
-      Promise.resolve(this.sock.end?.(new Error(words))).catch((error) => this.instance.client.complain(error));
-    } catch (error) {
-      this.instance.client.complain(error);
+      Promise.resolve(this.sock.end?.(error)).catch((problem) => this.instance.client.complain(problem));
+    } catch (problem) {
+      this.instance.client.complain(problem);
     }
   }
 }

@@ -22,6 +22,7 @@ class Instance {
     this.timer = undefined;
     this.sockets = 0;
     this.socket = undefined;
+    this.supersededAt = -Infinity;
     this.reconnects = new Reconnects();
     this.introducedAt = -Infinity;
   }

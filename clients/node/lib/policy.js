@@ -148,14 +148,19 @@ function keepAliveAdvice({ proxyIdle, detectWithin } = {}) {
   const shortest = Math.min(...idles);
   const goal = Number.isFinite(detectWithin) ? detectWithin : Infinity;
   // The ping has to arrive before the timeout, and its answer has to be back.
-  const byIdle = shortest - Math.max(1_000, shortest / 10);
+  const byIdle = idles.length > 0 ? shortest - Math.max(1_000, shortest / 10) : Infinity;
   const byGoal = (goal - KEEP_ALIVE_GRACE) / 2;
   const interval = Math.floor(Math.min(LONGEST_KEEP_ALIVE, byIdle, byGoal));
   if (interval >= SHORTEST_KEEP_ALIVE) {
     const detects = 2 * interval + KEEP_ALIVE_GRACE;
-    const least = [byIdle < LONGEST_KEEP_ALIVE && byIdle <= byGoal && `something on the path cuts after ${s(shortest)} of silence`,
-      byGoal < LONGEST_KEEP_ALIVE && byGoal < byIdle && `a dead connection is to be found within ${s(goal)}`].find(Boolean);
-    return { keepAliveIntervalMs: interval, detectsWithin: detects, why: `${least ?? "Baileys' own interval does"}: with ${s(interval)} it is found after ${s(interval + KEEP_ALIVE_GRACE)} to ${s(detects)}` };
+    const bound =
+      interval === LONGEST_KEEP_ALIVE
+        ? "Baileys' own interval does"
+        : byIdle <= byGoal
+          ? `something on the path cuts after ${s(shortest)} of silence`
+          : `a dead connection is to be found within ${s(goal)}`;
+    const why = `${bound}: with ${s(interval)} it is found after ${s(interval + KEEP_ALIVE_GRACE)} to ${s(detects)}`;
+    return { keepAliveIntervalMs: interval, detectsWithin: detects, why };
   }
   const why = byGoal < SHORTEST_KEEP_ALIVE
     ? `no interval fits: Baileys finds a dead connection after twice the interval and 5 s, so within ${s(2 * SHORTEST_KEEP_ALIVE + KEEP_ALIVE_GRACE)} at best; ${s(goal)} is asked for`

@@ -13,6 +13,7 @@ pub mod cause;
 pub mod classify;
 pub mod condition;
 pub mod detector;
+pub mod diagnosis;
 pub mod gate;
 pub mod handshake;
 pub mod id;

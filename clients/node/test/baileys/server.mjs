@@ -45,11 +45,17 @@ export class WhatsApp extends EventEmitter {
   stats = { upgrades: 0, logins: 0, opens: 0, pings: 0, paired: 0, most: 0 };
   #plans;
   #http = http.createServer((request, response) => this.#control(request, response));
+  #sockets = new Set();
   #ws = new WebSocketServer({ noServer: true });
 
   constructor(plans = ['ok']) {
     super();
     this.#plans = [...plans];
+    // An upgraded connection is not the HTTP server's any more.
+    this.#http.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -83,9 +89,10 @@ export class WhatsApp extends EventEmitter {
   }
 
   async close() {
-    for (const session of this.sessions) session.ws.terminate();
-    this.#http.closeAllConnections();
-    if (this.#http.listening) await new Promise((resolve) => this.#http.close(resolve));
+    if (!this.#http.listening) return;
+    const closed = new Promise((resolve) => this.#http.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
   }
 
   #upgrade(request, socket, head) {

@@ -1,0 +1,3 @@
+//! Diagnosis: evidence in, causes out.
+
+pub mod codes;
