@@ -149,6 +149,9 @@ fn program(software: Software) -> PathBuf {
 /// What every configuration of ours needs to run without privileges, around the part that matters.
 fn whole(software: Software, body: &str, folder: &Path) -> String {
     let dir = folder.display();
+    // The front end that unknown paths fall back to.
+    std::fs::create_dir_all(folder.join("www")).unwrap();
+    std::fs::write(folder.join("www/index.html"), "<title>chat</title>").unwrap();
     match software {
         Software::Nginx => {
             let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -157,11 +160,11 @@ fn whole(software: Software, body: &str, folder: &Path) -> String {
                 .collect();
             format!(
                 "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;\n\
-                 events {{}}\nhttp {{\naccess_log off;{temp}\n{body}\n}}\n"
+                 events {{}}\nhttp {{\naccess_log off; root {dir}/www;{temp}\n{body}\n}}\n"
             )
         }
         Software::Apache => format!(
-            "ServerRoot {dir}\nPidFile {dir}/pid\nErrorLog {dir}/error.log\nMutex file:{dir}\nServerName localhost\n{}{body}",
+            "ServerRoot {dir}\nPidFile {dir}/pid\nErrorLog {dir}/error.log\nMutex file:{dir}\nServerName localhost\nDocumentRoot {dir}/www\n{}{body}",
             modules()
         ),
         Software::Haproxy => body.to_owned(),
