@@ -21,7 +21,7 @@ use super::web::Web;
 use super::{Beats, Client, MAX_KEEP, Options};
 use crate::endpoint::{self, Way};
 use crate::open::Open;
-use crate::packet::engine::{Packet as Engine, decode_payload};
+use crate::packet::engine::{Packet as Engine, close_payload, decode_payload, opening_of_version_3};
 use crate::packet::socket::{Kind, Packet};
 use crate::refusal::{EngineError, NamespaceError, refine, refuse};
 
@@ -233,7 +233,18 @@ async fn by_polling(
         });
         return refused(record, Step::Status, cause, &words, Why::Dial);
     }
-    let mut packets = match decode_payload(&String::from_utf8_lossy(&asked.body)) {
+    let text = String::from_utf8_lossy(&asked.body);
+    if let Some(open) = opening_of_version_3(&text).and_then(|json| Open::parse(json).ok()) {
+        let path = endpoint::request(target.url(), 3, Way::Polling, Some(&open.sid), &[]);
+        if let Ok(target) = target.at(&path) {
+            let leave = Ask::post(close_payload(3).to_owned(), 256).cookies(&asked.cookies);
+            // It was opened against our wish; what becomes of it changes nothing.
+            let _ = exchange(&target, &leave).await;
+        }
+        let words = "the server speaks Engine.IO 3: it is one of Socket.IO 2";
+        return refused(record, Step::FirstFrame, Cause::EngineIoVersionMismatch, words, Why::Opening);
+    }
+    let mut packets = match decode_payload(&text) {
         Ok(packets) if asked.complete => packets.into_iter(),
         _ => {
             let words = "an ordinary page answers: no Engine.IO at this path";
