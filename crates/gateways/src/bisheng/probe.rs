@@ -114,7 +114,7 @@ impl Probe {
         let limit = self.settings.time_limit.get();
         let config = ExamineConfig { ping_timeout: limit, settle: SETTLE, close_timeout: limit };
         let report = match self.target(url) {
-            Ok(target) => Box::pin(examine(&target, config)).await,
+            Ok(target) => Box::pin(examine(&target, config)).await.report,
             Err(why) => unusable(why),
         };
         Walked { place: place.to_owned(), url: url.to_owned(), report }
