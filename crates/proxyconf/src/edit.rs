@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::sources::hide;
+
 /// Replaces a range of bytes of a file; an empty range inserts, an empty text removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
@@ -71,7 +73,8 @@ pub fn apply(file: &str, text: &str, fixes: &[Fix]) -> String {
     out
 }
 
-/// The lines of `file` that change, as a person would mark them: a number, and ` `, `-` or `+` before each line.
+/// The lines of `file` that change, as a person would mark them: a number, and ` `, `-` or `+` before each line. Values of
+/// headers that carry credentials are left out, so this is for eyes; [`apply`] is for files.
 #[must_use]
 pub fn patch_text(file: &str, text: &str, fixes: &[Fix]) -> String {
     let edits = edits_of(file, text, fixes);
@@ -120,7 +123,7 @@ fn show(out: &mut String, first: usize, before: &str, after: &str) {
     let most = old.len().min(new.len()) - head;
     let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
     let mut line = |number: usize, mark: char, text: &str| {
-        out.push_str(&format!("{number:>5} {mark} {text}\n"));
+        out.push_str(&format!("{number:>5} {mark} {}\n", hide(text)));
     };
     for (i, text) in old.iter().enumerate().take(head) {
         line(first + i, ' ', text);

@@ -123,12 +123,67 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The first `max` characters, for words that quote a configuration.
+/// Headers and settings whose value is nobody's business.
+const SECRET: &[&str] =
+    &["authorization", "api-key", "apikey", "api_key", "token", "secret", "passw", "set-cookie"];
+
+/// A line of a configuration without what must not be shown: the values of headers that carry credentials, and
+/// passwords in URLs. Findings and patches end up in terminals, tickets and chats.
+pub(crate) fn hide(line: &str) -> String {
+    let lower = line.to_ascii_lowercase();
+    let sets = ["set_header", "set-header", "add-header", "requestheader", "fastcgi_param", "setenv"];
+    let mut out = line.to_owned();
+    if let Some(at) = sets.iter().filter_map(|s| lower.find(s).map(|i| i + s.len())).min()
+        && let Some(name) = SECRET.iter().filter_map(|s| lower.get(at..)?.find(s).map(|i| at + i)).min()
+    {
+        // From the blank after the header's name on; a variable is no secret.
+        let rest = line.get(name..).unwrap_or("");
+        let value = name + rest.find(char::is_whitespace).unwrap_or(rest.len());
+        if line
+            .get(value..)
+            .is_some_and(|v| !v.trim_start().trim_start_matches(['"', '\'']).starts_with(['$', '%']))
+        {
+            out = format!("{} …", line.get(..value).unwrap_or(""));
+        }
+    }
+    if let (Some(scheme), Some(at)) = (out.find("://"), out.find('@'))
+        && out.get(scheme + 3..at).is_some_and(|user| !user.contains(['/', ' ']))
+    {
+        out.replace_range(scheme + 3..at, "…");
+    }
+    out
+}
+
+/// One line of bounded length without secrets, for words that quote a configuration.
 pub(crate) fn quote(text: &str) -> String {
     const MAX: usize = 160;
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = hide(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     match text.char_indices().nth(MAX) {
         Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or("")),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_quoted() {
+        for (line, shown) in [
+            ("proxy_set_header Authorization \"Bearer abc\";", "proxy_set_header Authorization …"),
+            ("  proxy_set_header X-Api-Key abc;", "  proxy_set_header X-Api-Key …"),
+            ("RequestHeader set X-Token abc", "RequestHeader set X-Token …"),
+            ("http-request set-header Authorization abc if x", "http-request set-header Authorization …"),
+            ("proxy_pass http://me:pw@b:1/;", "proxy_pass http://…@b:1/;"),
+            (
+                "proxy_set_header Authorization $http_authorization;",
+                "proxy_set_header Authorization $http_authorization;",
+            ),
+            ("proxy_set_header Host $host;", "proxy_set_header Host $host;"),
+            ("ProxyPass /a http://b:1/x@y", "ProxyPass /a http://b:1/x@y"),
+        ] {
+            assert_eq!(hide(line), shown);
+        }
     }
 }

@@ -5,4 +5,5 @@ mod apache;
 mod haproxy;
 mod nginx;
 mod remedy;
+mod shipped;
 mod support;

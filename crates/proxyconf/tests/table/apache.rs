@@ -206,7 +206,10 @@ fn what_is_not_proxied_is_said_and_mended() {
         "    <Directory /srv>\n    RewriteEngine On\n    RewriteCond %{REQUEST_FILENAME} !-f\n    RewriteRule ^ index.html [L]\n    </Directory>\n    ProxyPass /api http://b:1/api upgrade=websocket",
     );
     check(Apache, &text, &ws("/ws"), &["SpaFallback error 7"]);
-    assert!(mended(Apache, &text, &ws("/ws")).contains("ProxyPass /ws http://b:1/ws upgrade=websocket\n"));
+    assert!(
+        mended(Apache, &text, &ws("/ws"))
+            .contains("ProxyPass /ws http://b:1/ws upgrade=websocket timeout=3600\n")
+    );
     let mut q = ws("/ws");
     q.backend = Some("10.0.0.7:8080".into());
     assert!(
@@ -217,22 +220,20 @@ fn what_is_not_proxied_is_said_and_mended() {
 
 #[test]
 fn redirects_and_hosts_are_told_apart() {
-    let text = format!(
-        "<VirtualHost *:80>\n ServerName chat.example\n RewriteEngine On\n RewriteCond %{{HTTPS}} !=on\n RewriteRule ^/?(.*) https://%{{SERVER_NAME}}/$1 [R=301,L]\n</VirtualHost>
+    let text = "<VirtualHost *:80>\n ServerName chat.example\n RewriteEngine On\n RewriteCond %{HTTPS} !=on\n RewriteRule ^/?(.*) https://%{SERVER_NAME}/$1 [R=301,L]\n</VirtualHost>
 <VirtualHost *:443>\n ServerName other.example\n ProxyPass / http://b:1/\n</VirtualHost>
-<VirtualHost *:443>\n SSLEngine on\n Timeout 3600\n ServerName www.example\n ServerAlias *.example\n ProxyPass / ws://b:1/\n</VirtualHost>\n"
-    );
+<VirtualHost *:443>\n SSLEngine on\n Timeout 3600\n ServerName www.example\n ServerAlias *.example\n ProxyPass / ws://b:1/\n</VirtualHost>\n";
     let mut q = ws("/ws");
     q.host = Some("chat.example".into());
-    let lints = examine(Apache, &text, &q).lints;
+    let lints = examine(Apache, text, &q).lints;
     assert_eq!((lints.len(), lints[0].cause), (1, Cause::Redirected), "{lints:?}");
     q.port = Some(443);
-    check(Apache, &text, &q, &[]);
+    check(Apache, text, &q, &[]);
     q.port = Some(80);
-    assert_eq!(found(Apache, &text, &q), ["Redirected error 5"]);
+    assert_eq!(found(Apache, text, &q), ["Redirected error 5"]);
     q.port = Some(443);
     q.host = Some("nobody.test".into());
-    assert_eq!(found(Apache, &text, &q), ["IdleCut warning 9", "ProxyStrippedUpgrade error 9"]);
+    assert_eq!(found(Apache, text, &q), ["IdleCut warning 9", "ProxyStrippedUpgrade error 9"]);
     // A ProxyPass comes before a Redirect, whatever their order.
     check(Apache, &host("    Redirect / https://x/\n    ProxyPass /ws ws://b:1/"), &ws("/ws"), &[]);
     let only = host("    Redirect permanent / https://chat.example/");
