@@ -8,6 +8,7 @@ use std::time::Duration;
 use mooring_core::cause::Cause;
 use mooring_core::handshake::{HandshakeReport, HttpAnswer, Refusal, Step};
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, MAX_MESSAGE, clip};
+use mooring_wire::HTTP_AFTER_101;
 use serde_json::Value;
 
 use crate::endpoint::Way;
@@ -66,7 +67,7 @@ impl EngineError {
         Some(Self { code, message: body.to_owned() })
     }
 
-    /// What it means for who speaks Engine.IO 4. `upgrade`: it was said to an upgrade.
+    /// What it means for who speaks Engine.IO 4, by the way it was asked.
     #[must_use]
     pub fn cause(&self, way: Way) -> Cause {
         match (self.code, way) {
@@ -142,6 +143,10 @@ pub(crate) fn refine(report: &mut HandshakeReport, way: Way) -> Option<EngineErr
         refusal.cause = error.cause(way);
         refusal.message = clip(&error.words(way), MAX_MESSAGE);
         return engine;
+    }
+    // Noticed here if it came along with the 101, else with the first frame.
+    if refusal.message.contains(HTTP_AFTER_101) {
+        refusal.cause = Cause::TwoWebSocketServers;
     }
     let took = report.steps.last().map(|s| s.took).unwrap_or_default();
     let by_proxy = report.answer.as_ref().is_some_and(|a| a.status == 502);

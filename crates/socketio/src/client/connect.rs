@@ -11,7 +11,7 @@ use mooring_core::handshake::{Established, HandshakeReport, Refusal, Step, StepR
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, clip};
 use mooring_core::observation::Close;
 use mooring_wire::dial::exchange::MAX_BODY;
-use mooring_wire::{Ask, Redactor, Target, dial, exchange};
+use mooring_wire::{Ask, HTTP_AFTER_101, Redactor, Target, dial, exchange};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -103,7 +103,14 @@ impl Record {
     }
 
     fn error(mut self, refusal: Refusal, open: Option<Open>, why: Why) -> Box<ConnectError> {
-        self.step(refusal.step, false, &refusal.message);
+        match self.report.steps.last_mut() {
+            // An answer came, but not the one that was asked for: that is the same step, gone wrong.
+            Some(last) if refusal.step == Step::Status && last.step == Step::Status => {
+                last.ok = false;
+                last.detail = clip(&refusal.message, MAX_EVIDENCE_VALUE);
+            }
+            _ => self.step(refusal.step, false, &refusal.message),
+        }
         self.report.outcome = Err(refusal);
         Box::new(ConnectError { report: self.report, open, why })
     }
@@ -400,7 +407,7 @@ fn not_engine_io(words: &str) -> Refusal {
 /// A session that ended before it was of use.
 fn ended(close: &Close) -> Refusal {
     let verdict = cause_of_close(close, &RecentCloses::default());
-    let two = close.error.as_ref().is_some_and(|e| e.contains("HTTP text after the 101"));
+    let two = close.error.as_ref().is_some_and(|e| e.contains(HTTP_AFTER_101));
     let cause = if two { Cause::TwoWebSocketServers } else { verdict.cause };
     refuse(Step::FirstFrame, cause, &verdict.message)
 }
