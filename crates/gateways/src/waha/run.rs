@@ -110,13 +110,13 @@ impl Waha {
         if shift.words.send(here).await.is_err() {
             return;
         }
-        let (mut next_list, mut next_tick) = (Instant::now(), Instant::now() + TICK);
+        let now = Instant::now();
+        let (mut next_list, mut next_tick, mut next_look) = (now, now + TICK, now);
         let mut asking = true;
         loop {
-            let pause = if shift.orders.is_empty() { TICK } else { CLOSE_LOOK };
-            let wake = next_list.min(next_tick.min(Instant::now() + pause));
+            let wake = next_list.min(next_tick);
+            let wake = if shift.orders.is_empty() { wake } else { wake.min(next_look) };
             let alive = tokio::select! {
-                () = stop.cancelled() => return,
                 ask = desk.asks.recv(), if asking => match ask {
                     Some(ask) => { shift.begin(ask); true }
                     None => { asking = false; true }
@@ -128,7 +128,10 @@ impl Waha {
                         next_list = now + shift.client.settings.poll.get();
                         shift.list();
                     }
-                    shift.pursue();
+                    if now >= next_look {
+                        next_look = now + CLOSE_LOOK;
+                        shift.pursue();
+                    }
                     if now >= next_tick {
                         next_tick = now + TICK;
                         shift.event(Event::Tick).await
@@ -146,7 +149,9 @@ impl Waha {
 
 impl Adapter for Waha {
     fn run(self: Box<Self>, desk: Desk, stop: CancellationToken) -> BoxFuture<'static, ()> {
-        self.watch(desk, stop).boxed()
+        // Told to stop, it ends wherever it is: the socket's task leaves properly, and a call that was made is made.
+        async move { stop.clone().run_until_cancelled_owned(self.watch(desk, stop)).await.unwrap_or_default() }
+            .boxed()
     }
 }
 
