@@ -65,13 +65,15 @@ function restart(name) {
   start(name);
 }
 
+// The list knows nothing of engines; newer versions say in it when something last happened.
 const view = ([name, session]) => ({
   name,
   status: session.status,
   config: {},
   me: session.me,
-  engine: session.engine,
+  ...(options.dialect === '2024' ? {} : { timestamps: { activity: session.activity ?? null } }),
 });
+const detail = (name) => ({ ...view([name, sessions.get(name)]), engine: sessions.get(name).engine });
 
 function api(request, url, answer) {
   const [, , , escaped, verb] = url.pathname.split('/');
@@ -89,12 +91,12 @@ function api(request, url, answer) {
     if (verb === 'start') start(name);
     if (verb === 'restart') restart(name);
   }
-  answer(request.method === 'POST' ? 201 : 200, view([name, sessions.get(name)]));
+  answer(request.method === 'POST' ? 201 : 200, detail(name));
 }
 
 function twin(request, body, answer) {
   if (request.method === 'POST') {
-    const { session, remove, emit, ...rest } = JSON.parse(body);
+    const { session, remove, ...rest } = JSON.parse(body);
     if (session) {
       const { name, ...set } = session;
       const known = sessions.get(name) || {
@@ -111,7 +113,6 @@ function twin(request, body, answer) {
       if (known.status !== before) announce(name);
     }
     if (remove) sessions.delete(remove);
-    if (emit) broadcast(emit);
     Object.assign(faults, rest);
   }
   answer(200, log);
