@@ -10,6 +10,8 @@ WebSocket surface, and that is what is rebuilt here, from its source (2.6.0):
   ends, whoever ends it. With a chat_id it goes on, and `check_status` finds it again.
 * The application's handler of HTTPException can be made to read `.method` of a WebSocket, which has none.
 * SIGTERM closes what is open with 1012 (uvicorn's own doing).
+* In older versions (`keyed`), sessions were kept in a table by workflow id and chat_id: answers went to whoever came last
+  under that key, and to nobody once that one had gone.
 
 `/twin` is not Bisheng's: `GET` tells what happened, `POST` sets what is to go wrong, and `GET /twin/token` logs in.
 """
@@ -33,9 +35,12 @@ app = FastAPI()
 
 # What is to go wrong. `close`: code and reason with which each accepted session is closed at once. `stall`: the upgrade
 # is taken and never answered.
-faults = {"health": None, "handler_bug": False, "worker": True, "close": None, "stall": False, "rest": None}
+faults = {"health": None, "handler_bug": False, "worker": True, "close": None, "stall": False, "rest": None,
+          "keyed": False}
 # What happened.
 log = {"opened": [], "ended": [], "messages": [], "stopped": [], "running": [], "resumed": []}
+# Sessions by what they were asked for, as the older versions kept them.
+table = {}
 # Workflows that run, by session key: (workflow id, chat id or the session's own).
 running = {}
 
@@ -127,9 +132,12 @@ async def chat(websocket: WebSocket, workflow_id: str, chat_id: str | None = Non
     await websocket.accept()
     log["opened"].append(workflow_id)
     key = (workflow_id, chat_id or f"unsaved-{id(websocket)}")
+    place = (workflow_id, chat_id)
+    table[place] = websocket
 
     async def say(category, kind, message=""):
-        await websocket.send_json({"category": category, "type": kind, "message": message, "flow_id": workflow_id})
+        to = table[place] if faults["keyed"] else websocket
+        await to.send_json({"category": category, "type": kind, "message": message, "flow_id": workflow_id})
 
     try:
         if faults["close"]:
@@ -159,6 +167,7 @@ async def chat(websocket: WebSocket, workflow_id: str, chat_id: str | None = Non
     except WebSocketDisconnect as end:
         log["ended"].append(end.code)
     finally:
+        table.pop(place, None)
         # The habit that makes closing a session an act: without a chat_id nobody could ever come back for it.
         if not chat_id and running.pop(key, None):
             log["stopped"].append(workflow_id)

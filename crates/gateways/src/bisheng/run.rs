@@ -70,7 +70,6 @@ impl Bisheng {
         let mut asking = true;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 ask = desk.asks.recv(), if asking => match ask {
                     Some(ask) => answer(ask),
                     None => asking = false,
@@ -93,7 +92,9 @@ impl Bisheng {
 
 impl Adapter for Bisheng {
     fn run(self: Box<Self>, desk: Desk, stop: CancellationToken) -> BoxFuture<'static, ()> {
-        self.watch(desk, stop).boxed()
+        // Told to stop, it ends wherever it is: a look that has begun is in a task of its own.
+        async move { stop.clone().run_until_cancelled_owned(self.watch(desk, stop)).await.unwrap_or_default() }
+            .boxed()
     }
 }
 

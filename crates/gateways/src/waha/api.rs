@@ -61,10 +61,19 @@ pub struct Seen {
     pub status: Status,
     /// Whether an account is logged in; `None`: this version does not say.
     pub me: Option<bool>,
-    /// The engine's kind: `NOWEB`, `WEBJS`, `GOWS`.
-    pub engine: String,
-    /// What the engine itself says is wrong with the account.
-    pub engine_says: Option<Cause>,
+    /// When something last happened on it, by WAHA's own clock; only newer versions say.
+    pub activity: Option<u64>,
+    /// Of its engine. The list does not hold that, only the answer about one session does.
+    pub engine: Option<Engine>,
+}
+
+/// What an answer about one session says of its engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Engine {
+    /// Its kind: `NOWEB`, `WEBJS`, `GOWS`; empty where it does not say.
+    pub kind: String,
+    /// What it says is wrong with the account.
+    pub says: Option<Cause>,
 }
 
 /// Why there is no list of sessions.
@@ -103,7 +112,10 @@ pub fn sessions(answer: Result<Answer, HttpError>) -> Result<Vec<Seen>, Trouble>
 /// With why there is none.
 pub fn one(answer: Result<Answer, HttpError>) -> Result<Seen, Trouble> {
     let answer = good(answer)?;
-    let seen = answer.json().as_ref().and_then(session);
+    let json = answer.json();
+    let seen = json.as_ref().and_then(session);
+    // Older versions may not speak of it here either; then there is nothing more to be learnt.
+    let seen = seen.map(|seen| Seen { engine: Some(seen.engine.unwrap_or_default()), ..seen });
     seen.ok_or_else(|| other(Cause::WrongProtocol, "what answers is not one of WAHA's sessions"))
 }
 
@@ -152,14 +164,16 @@ fn other(cause: Cause, words: &str) -> Trouble {
 fn session(value: &Value) -> Option<Seen> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let name = text("name").filter(|name| !name.is_empty() && name.len() <= MAX_NAME)?;
-    let engine = value.get("engine");
-    let kind = engine.and_then(|e| e.as_str().or_else(|| e.get("engine")?.as_str()));
+    let engine = value.get("engine").filter(|e| !e.is_null()).map(|engine| {
+        let kind = engine.as_str().or_else(|| engine.get("engine")?.as_str());
+        Engine { kind: clip(kind.unwrap_or_default(), 20), says: engine_says(engine) }
+    });
     Some(Seen {
         name: name.to_owned(),
         status: Status::of(text("status")?),
         me: value.get("me").map(|me| !me.is_null()),
-        engine: clip(kind.unwrap_or_default(), 20),
-        engine_says: engine.and_then(engine_says),
+        activity: value.get("timestamps").and_then(|t| t.get("activity")?.as_u64()),
+        engine,
     })
 }
 
@@ -182,39 +196,25 @@ fn engine_says(engine: &Value) -> Option<Cause> {
     }
 }
 
-/// A message on the socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    /// A session's status changed.
-    Status(String, Status),
-    /// Something happened on a session; what, is nobody's business here.
-    Activity(String),
-}
-
-/// Reads a message on the socket; what is not understood is `None`.
+/// Reads a message on the socket: a session whose status changed. What is not that is `None`.
 #[must_use]
-pub fn message(text: &str) -> Option<Message> {
-    /// Only what is needed: payloads hold people's messages.
+pub fn message(text: &str) -> Option<(String, Status)> {
+    /// Only what is needed.
     #[derive(serde::Deserialize)]
     struct Envelope {
         event: String,
         session: Option<String>,
-        payload: Option<Payload>,
+        payload: Payload,
     }
     #[derive(serde::Deserialize)]
     struct Payload {
         name: Option<String>,
-        status: Option<Value>,
+        status: String,
     }
     let envelope: Envelope = serde_json::from_str(text).ok()?;
-    let payload = envelope.payload;
-    let name = envelope.session.or_else(|| payload.as_ref()?.name.clone());
-    let name = name.filter(|name| !name.is_empty() && name.len() <= MAX_NAME)?;
-    if envelope.event != "session.status" {
-        return Some(Message::Activity(name));
-    }
-    let status = payload?.status?;
-    Some(Message::Status(name, Status::of(status.as_str()?)))
+    let name = envelope.session.or(envelope.payload.name)?;
+    let known = envelope.event == "session.status" && !name.is_empty() && name.len() <= MAX_NAME;
+    known.then(|| (name, Status::of(&envelope.payload.status)))
 }
 
 /// A name as part of a path.
@@ -244,15 +244,21 @@ mod tests {
     fn a_list_is_read_and_what_is_strange_left_out() {
         let list = sessions(answer(
             200,
-            r#"[{"name":"default","status":"WORKING","me":{"id":"1@c.us"},"engine":{"engine":"NOWEB"}},
+            r#"[{"name":"default","status":"WORKING","me":{"id":"1@c.us"},"engine":{"engine":"NOWEB"},
+                 "timestamps":{"activity":1700000000000}},
                 {"name":"b","status":"FAILED","me":null,"engine":{"engine":"WEBJS","state":"UNPAIRED"}},
                 {"name":"c","status":"NAPPING"},{"name":"","status":"WORKING"},{"status":"WORKING"},7]"#,
         ))
         .unwrap();
         assert_eq!(list.len(), 3);
-        assert_eq!((list[0].me, list[0].engine.as_str()), (Some(true), "NOWEB"));
-        assert_eq!((list[1].me, list[1].engine_says), (Some(false), Some(Cause::LoginRevoked)));
+        let engine = |kind: &str, says| Some(Engine { kind: kind.to_owned(), says });
+        assert_eq!((list[0].me, &list[0].engine), (Some(true), &engine("NOWEB", None)));
+        assert_eq!(list[0].activity, Some(1_700_000_000_000));
+        assert_eq!((list[1].me, &list[1].engine), (Some(false), &engine("WEBJS", Some(Cause::LoginRevoked))));
         assert_eq!((list[2].status, list[2].me), (Status::Other, None));
+        assert_eq!((&list[2].engine, list[2].activity), (&None, None));
+        let alone = one(answer(200, r#"{"name":"c","status":"FAILED"}"#)).unwrap();
+        assert_eq!(alone.engine, Some(Engine::default()), "all is said that will be");
     }
 
     #[test]
@@ -285,13 +291,13 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_read_and_their_contents_are_not() {
+    fn messages_of_a_status_are_read() {
         let status = r#"{"event":"session.status","session":"a","payload":{"status":"FAILED"}}"#;
-        assert_eq!(message(status), Some(Message::Status("a".to_owned(), Status::Failed)));
+        assert_eq!(message(status), Some(("a".to_owned(), Status::Failed)));
         let older = r#"{"event":"session.status","payload":{"name":"a","status":"WORKING"}}"#;
-        assert_eq!(message(older), Some(Message::Status("a".to_owned(), Status::Working)));
-        let chat = r#"{"event":"message.any","session":"a","payload":{"body":"private","status":3}}"#;
-        assert_eq!(message(chat), Some(Message::Activity("a".to_owned())));
+        assert_eq!(message(older), Some(("a".to_owned(), Status::Working)));
+        let chat = r#"{"event":"message.any","session":"a","payload":{"body":"private","status":"3"}}"#;
+        assert_eq!(message(chat), None);
         for bad in ["", "{}", "7", r#"{"event":"session.status","session":"a"}"#, r#"{"event":"x"}"#] {
             assert_eq!(message(bad), None, "{bad}");
         }

@@ -31,8 +31,8 @@ use super::client::Client;
 use super::settings::split;
 use super::state::Event;
 
-/// Largest message. Where messages are subscribed to, media come along.
-const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// Largest message: a status, with the session's settings around it.
+const MAX_MESSAGE: usize = 1024 * 1024;
 /// A socket on which nothing comes for so long is given up: every version pings more often.
 const DEAF: Duration = Duration::from_secs(180);
 /// Pause before the socket is opened anew, growing to the longest.
@@ -44,13 +44,6 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 type Socket = WebSocketStream<Box<dyn Io>>;
 
-/// How the socket is asked for; what one version refuses, the other may take.
-#[derive(Debug, Clone, Copy)]
-struct Manner {
-    key_in_query: bool,
-    traffic: bool,
-}
-
 /// Why the socket is not open.
 struct Shut {
     cause: Cause,
@@ -59,12 +52,12 @@ struct Shut {
 
 /// Keeps the socket open until told to stop.
 pub(super) async fn listen(client: Arc<Client>, to: mpsc::Sender<Event>, stop: CancellationToken) {
-    let mut manner = Manner { key_in_query: false, traffic: client.settings.quiet_after.is_some() };
+    let mut key_in_query = false;
     let mut pause = PAUSE.0;
     loop {
         let began = Instant::now();
         let session = async {
-            match Box::pin(open(&client, manner)).await {
+            match Box::pin(open(&client, key_in_query)).await {
                 Ok(socket) => Box::pin(hear(socket, &to, &stop)).await,
                 Err(shut) => Some(shut),
             }
@@ -73,9 +66,8 @@ pub(super) async fn listen(client: Arc<Client>, to: mpsc::Sender<Event>, stop: C
         if began.elapsed() > PAUSE.1 {
             pause = PAUSE.0;
         }
-        let next = manner.other(&shut, client.key().is_some());
-        let changed = next.is_some();
-        manner = next.unwrap_or(manner);
+        let changed = !key_in_query && shut.cause == Cause::CredentialsRefused && client.key().is_some();
+        key_in_query |= changed;
         if !changed && to.send(Event::Shut(shut.cause, shut.words)).await.is_err() {
             return;
         }
@@ -89,30 +81,16 @@ pub(super) async fn listen(client: Arc<Client>, to: mpsc::Sender<Event>, stop: C
     }
 }
 
-impl Manner {
-    /// Another manner that the refusal suggests.
-    fn other(self, shut: &Shut, has_key: bool) -> Option<Self> {
-        match shut.cause {
-            Cause::CredentialsRefused if has_key && !self.key_in_query => {
-                Some(Self { key_in_query: true, ..self })
-            }
-            // Versions of 2024 have no other events on the socket than `session.status`.
-            Cause::HandshakeRefused if self.traffic => Some(Self { traffic: false, ..self }),
-            _ => None,
-        }
-    }
-}
-
-async fn open(client: &Client, manner: Manner) -> Result<Socket, Shut> {
+async fn open(client: &Client, key_in_query: bool) -> Result<Socket, Shut> {
     let limit = client.settings.time_limit.get();
-    let dial = Box::pin(dial(client, manner));
+    let dial = Box::pin(dial(client, key_in_query));
     let late = |_| Shut { cause: Cause::HandshakeTimedOut, words: format!("no answer within {limit:?}") };
     timeout(limit, dial).await.map_err(late)?
 }
 
-async fn dial(client: &Client, manner: Manner) -> Result<Socket, Shut> {
+async fn dial(client: &Client, key_in_query: bool) -> Result<Socket, Shut> {
     let (secure, rest) = split(&client.settings.url).map_err(ours)?;
-    let request = request(client, manner, secure, rest)?;
+    let request = request(client, key_in_query, secure, rest)?;
     let host =
         request.uri().host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = request.uri().port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -143,12 +121,11 @@ async fn dial(client: &Client, manner: Manner) -> Result<Socket, Shut> {
     opened.map(|(socket, _)| socket).map_err(|error| refused(&error))
 }
 
-fn request(client: &Client, manner: Manner, secure: bool, rest: &str) -> Result<Request<()>, Shut> {
+fn request(client: &Client, key_in_query: bool, secure: bool, rest: &str) -> Result<Request<()>, Shut> {
     let scheme = if secure { "wss" } else { "ws" };
-    let events = if manner.traffic { "session.status,message.any,message.ack" } else { "session.status" };
-    let mut url = format!("{scheme}://{rest}/ws?session=*&events={events}");
+    let mut url = format!("{scheme}://{rest}/ws?session=*&events=session.status");
     let key = client.key();
-    if let Some(key) = key.as_ref().filter(|_| manner.key_in_query) {
+    if let Some(key) = key.as_ref().filter(|_| key_in_query) {
         url.push_str(&format!("&x-api-key={}", escape(key.expose_secret().trim())));
     }
     // The error would quote the address, and with it the key.
@@ -206,10 +183,9 @@ async fn hear(mut socket: Socket, to: &mpsc::Sender<Event>, stop: &CancellationT
             }
             // Answered by the library, with the next read.
             Ok(Some(Ok(Message::Ping(_)))) => Some(Event::Ping),
-            Ok(Some(Ok(Message::Text(text)))) => api::message(&text).map(|message| match message {
-                api::Message::Status(name, status) => Event::Status(name, status),
-                api::Message::Activity(name) => Event::Activity(name),
-            }),
+            Ok(Some(Ok(Message::Text(text)))) => {
+                api::message(&text).map(|(name, status)| Event::Status(name, status))
+            }
             Ok(Some(Ok(Message::Close(frame)))) => {
                 let shut = closed(frame);
                 // The library has queued the answer; reading on sends it and sees the end.

@@ -24,6 +24,8 @@ use crate::adapter::{Adapter, Ask, Desk, Said, Word};
 const QUEUE: usize = 256;
 /// Most orders at once.
 const MAX_ORDERS: usize = 64;
+/// Most sessions that are asked at once why they failed.
+const EXPLAIN: usize = 8;
 /// Between looks at a session that an order is about.
 const CLOSE_LOOK: Duration = Duration::from_millis(300);
 /// Between two looks at the clock, for what is late.
@@ -57,6 +59,8 @@ enum Back {
     Event(Event),
     /// The one look at the list that was under way.
     Listed(Event),
+    /// The one look at a session that has failed.
+    Explained(String, Option<Event>),
     /// The one look at a session of this order.
     Looked(OrderId, Option<Event>),
     /// The call of this order was answered, or could not be made.
@@ -105,18 +109,19 @@ impl Waha {
             to,
             orders: Vec::new(),
             listing: false,
+            explaining: Vec::new(),
         };
         let here = Word { instance: self.gateway, said: Said::Here };
         if shift.words.send(here).await.is_err() {
             return;
         }
-        let (mut next_list, mut next_tick) = (Instant::now(), Instant::now() + TICK);
+        let now = Instant::now();
+        let (mut next_list, mut next_tick, mut next_look) = (now, now + TICK, now);
         let mut asking = true;
         loop {
-            let pause = if shift.orders.is_empty() { TICK } else { CLOSE_LOOK };
-            let wake = next_list.min(next_tick.min(Instant::now() + pause));
+            let wake = next_list.min(next_tick);
+            let wake = if shift.orders.is_empty() { wake } else { wake.min(next_look) };
             let alive = tokio::select! {
-                () = stop.cancelled() => return,
                 ask = desk.asks.recv(), if asking => match ask {
                     Some(ask) => { shift.begin(ask); true }
                     None => { asking = false; true }
@@ -128,7 +133,10 @@ impl Waha {
                         next_list = now + shift.client.settings.poll.get();
                         shift.list();
                     }
-                    shift.pursue();
+                    if now >= next_look {
+                        next_look = now + CLOSE_LOOK;
+                        shift.pursue();
+                    }
                     if now >= next_tick {
                         next_tick = now + TICK;
                         shift.event(Event::Tick).await
@@ -146,7 +154,9 @@ impl Waha {
 
 impl Adapter for Waha {
     fn run(self: Box<Self>, desk: Desk, stop: CancellationToken) -> BoxFuture<'static, ()> {
-        self.watch(desk, stop).boxed()
+        // Told to stop, it ends wherever it is: the socket's task leaves properly, and a call that was made is made.
+        async move { stop.clone().run_until_cancelled_owned(self.watch(desk, stop)).await.unwrap_or_default() }
+            .boxed()
     }
 }
 
@@ -172,6 +182,8 @@ struct Shift {
     to: mpsc::Sender<Back>,
     orders: Vec<Order>,
     listing: bool,
+    /// Sessions that are being asked why they failed.
+    explaining: Vec<String>,
 }
 
 impl Shift {
@@ -186,6 +198,13 @@ impl Shift {
             Back::Listed(event) => {
                 self.listing = false;
                 self.event(event).await
+            }
+            Back::Explained(name, event) => {
+                self.explaining.retain(|n| *n != name);
+                match event {
+                    Some(event) => self.event(event).await,
+                    None => true,
+                }
             }
             Back::Looked(id, event) => {
                 if let Some(order) = self.orders.iter_mut().find(|o| o.id == id) {
@@ -237,7 +256,23 @@ impl Shift {
         for (id, verdict) in ended {
             self.end(id, verdict);
         }
+        self.explain();
         true
+    }
+
+    /// Asks why sessions have failed, a few at a time.
+    fn explain(&mut self) {
+        for name in self.state.unexplained(EXPLAIN) {
+            if self.explaining.len() >= EXPLAIN || self.explaining.contains(&name) {
+                continue;
+            }
+            self.explaining.push(name.clone());
+            let (client, to) = (Arc::clone(&self.client), self.to.clone());
+            tokio::spawn(async move {
+                let event = look(&client, &name).await;
+                let _ = to.send(Back::Explained(name, event)).await;
+            });
+        }
     }
 
     /// Looks at the list, unless it is still being looked at.
@@ -301,9 +336,7 @@ impl Shift {
             let (client, to) = (Arc::clone(&self.client), self.to.clone());
             let (id, name) = (order.id, order.name.clone());
             tokio::spawn(async move {
-                let began = Instant::now();
-                let seen = client.one(&name).await.ok();
-                let event = seen.map(|seen| Event::One(seen, began.elapsed()));
+                let event = look(&client, &name).await;
                 let _ = to.send(Back::Looked(id, event)).await;
             });
         }
@@ -317,6 +350,12 @@ impl Shift {
             let _ = order.reply.send(verdict);
         }
     }
+}
+
+async fn look(client: &Client, name: &str) -> Option<Event> {
+    let began = Instant::now();
+    let seen = client.one(name).await.ok()?;
+    Some(Event::One(seen, began.elapsed()))
 }
 
 fn answer(ask: Ask, verdict: Result<String, String>) {

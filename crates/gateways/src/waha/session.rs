@@ -10,7 +10,7 @@ use mooring_core::observation::Claim;
 use mooring_core::session::Source;
 use mooring_core::time::Mono;
 
-use super::api::{Seen, Status};
+use super::api::{Engine, Seen, Status};
 
 /// Looks in a row that must find a `WORKING` session without an account.
 const MISSING: u32 = 2;
@@ -24,9 +24,12 @@ pub(super) struct Session {
     pub(super) id: InstanceId,
     pub(super) status: Status,
     pub(super) since: Mono,
-    engine: String,
-    engine_says: Option<Cause>,
+    /// Learnt since the status last changed; before, it is another state's word.
+    engine: Option<Engine>,
     me: Option<bool>,
+    /// When something last happened, by WAHA's clock, and by ours.
+    activity: Option<u64>,
+    traffic: Option<Mono>,
     missing: u32,
     /// Was up, since it last was asked to log in.
     worked: bool,
@@ -34,7 +37,6 @@ pub(super) struct Session {
     shown_qr: bool,
     /// Was up when the process went away.
     pub(super) lost: bool,
-    pub(super) traffic: Option<Mono>,
     /// When the socket last told its status.
     told: Option<Mono>,
     named: bool,
@@ -47,18 +49,18 @@ impl Session {
             id,
             status: seen.status,
             since: now,
-            engine: String::new(),
-            engine_says: None,
+            engine: None,
             me: None,
+            activity: seen.activity,
+            traffic: None,
             missing: 0,
             worked: seen.status == Status::Working,
             shown_qr: seen.status == Status::ScanQrCode,
             lost: false,
-            traffic: None,
             told: None,
             named,
         };
-        new.learn(seen);
+        new.learn(now, seen);
         new
     }
 
@@ -66,7 +68,7 @@ impl Session {
     pub(super) fn see(&mut self, now: Mono, asked: Mono, seen: &Seen) {
         if self.told.is_none_or(|told| told <= asked) {
             self.turn(now, seen.status);
-            self.learn(seen);
+            self.learn(now, seen);
         }
     }
 
@@ -82,23 +84,32 @@ impl Session {
         }
         self.status = status;
         self.since = now;
+        self.engine = None;
         match status {
             Status::Working => {
                 (self.worked, self.shown_qr, self.lost, self.missing) = (true, false, false, 0);
-                // What the engine last said was of before.
-                self.engine_says = None;
             }
             Status::ScanQrCode => self.shown_qr = true,
             Status::Stopped | Status::Starting | Status::Failed | Status::Other => {}
         }
     }
 
-    fn learn(&mut self, seen: &Seen) {
-        self.engine.clone_from(&seen.engine);
-        self.engine_says = seen.engine_says;
+    fn learn(&mut self, now: Mono, seen: &Seen) {
+        if seen.engine.is_some() {
+            self.engine.clone_from(&seen.engine);
+        }
+        if seen.activity.is_some() && seen.activity != self.activity {
+            self.activity = seen.activity;
+            self.traffic = Some(now);
+        }
         self.me = seen.me;
         let missing = seen.status == Status::Working && seen.me == Some(false);
         self.missing = if missing { self.missing.saturating_add(1) } else { 0 };
+    }
+
+    /// It failed, and its engine was not asked yet why.
+    pub(super) fn unexplained(&self) -> bool {
+        self.status == Status::Failed && self.engine.is_none()
     }
 
     /// What is wrong with it, where something is.
@@ -106,24 +117,24 @@ impl Session {
         match self.status {
             // #137: WORKING though unlinked.
             Status::Working if self.missing >= MISSING => Some(Cause::LoginRevoked),
-            Status::Working => self.engine_says,
+            Status::Working => self.engine.as_ref().and_then(|e| e.says),
             Status::ScanQrCode if self.worked => Some(Cause::LoginRevoked),
             Status::ScanQrCode => Some(Cause::PairingNeeded),
-            Status::Failed => Some(self.why_failed()),
+            Status::Failed => self.engine.as_ref().map(|engine| self.why_failed(engine)),
             Status::Stopped if self.named || self.lost => Some(Cause::ReportedClosed),
             Status::Stopped | Status::Starting | Status::Other => None,
         }
     }
 
-    fn why_failed(&self) -> Cause {
-        if let Some(cause) = self.engine_says {
+    fn why_failed(&self, engine: &Engine) -> Cause {
+        if let Some(cause) = engine.says {
             return cause;
         }
         match (self.shown_qr, self.worked, self.me) {
             (true, true, _) => Cause::LoginRevoked,
             (true, false, _) => Cause::PairingNeeded,
             // NOWEB gives up on a logged-out account (401) and retries everything else for ever.
-            _ if self.engine == "NOWEB" => Cause::LoginRevoked,
+            _ if engine.kind == "NOWEB" => Cause::LoginRevoked,
             (false, true, Some(false)) => Cause::LoginRevoked,
             (false, false, Some(false)) => Cause::PairingNeeded,
             _ => Cause::ReportedClosed,
@@ -136,7 +147,10 @@ impl Session {
         let me = self.me.map_or("not told", |me| if me { "an account" } else { "none" });
         let evidence = vec![
             ("status".to_owned(), self.status.word().to_owned()),
-            ("engine".to_owned(), self.engine.clone()),
+            (
+                "engine".to_owned(),
+                self.engine.as_ref().map_or_else(|| "not told".to_owned(), |e| e.kind.clone()),
+            ),
             ("me".to_owned(), me.to_owned()),
         ];
         let words = format!("{} for {:.0} s", self.status.word(), lasts.as_secs_f64());
@@ -187,9 +201,11 @@ impl Session {
                 );
                 (meant, Some(meant))
             }
-            (Status::Failed | Status::Other, None) => {
-                (unknown(C::NotObservable, ""), Some(unknown(C::NotObservable, "")))
+            (Status::Failed, None) => {
+                let asked = unknown(C::NotYetObserved, "its engine is being asked why");
+                (asked, Some(asked))
             }
+            (Status::Other, None) => (unknown(C::NotObservable, ""), Some(unknown(C::NotObservable, ""))),
         }
     }
 
@@ -200,7 +216,7 @@ impl Session {
             (Status::Working, Some(at)) => {
                 // A pause while it was not up is no silence of its own.
                 let quiet = now.since(at.max(self.since));
-                let message = format!("the last of its traffic was {:.0} s ago", quiet.as_secs_f64());
+                let message = format!("something last happened on it {:.0} s ago", quiet.as_secs_f64());
                 if quiet > quiet_after {
                     (Answer::False, Some(Cause::SilentBeyondHabit), message)
                 } else {
@@ -208,7 +224,7 @@ impl Session {
                 }
             }
             (Status::Working, None) => {
-                (Answer::Unknown, Some(Cause::NotYetObserved), "no traffic was seen yet".to_owned())
+                (Answer::Unknown, Some(Cause::NotYetObserved), "nothing was seen to happen yet".to_owned())
             }
             _ => (Answer::Unknown, Some(Cause::NotObservable), "it is not up".to_owned()),
         };

@@ -35,8 +35,8 @@ pub struct Settings {
     /// Whether changes are listened to on the WebSocket. Without it, only `poll` finds them, and nothing is known of
     /// heartbeats.
     pub events: bool,
-    /// A `WORKING` session that had traffic and has had none for so long is doubted. Default: never. Set, messages are
-    /// subscribed to as well; they are counted and dropped unread.
+    /// A `WORKING` session on which things happened and on which nothing has for so long is doubted. Default: never. Told
+    /// by the time of the last activity that newer versions list; no message is looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_after: Option<HumanDuration>,
     /// Whom to trust, where the address is `https://`.
@@ -91,9 +91,6 @@ impl Settings {
         range("hold", self.hold, 100, 300_000, "100ms to 5m");
         if let Some(quiet) = self.quiet_after {
             range("quiet_after", quiet, 100, 7 * 86_400_000, "100ms to 7d");
-            if !self.events {
-                say("quiet_after", "needs `events`: traffic is counted there".to_owned());
-            }
         }
         found
     }
@@ -129,7 +126,6 @@ mod tests {
             (Settings { stuck_after: ms(1), ..good.clone() }, "stuck_after"),
             (Settings { hold: ms(1), ..good.clone() }, "hold"),
             (Settings { quiet_after: Some(ms(1)), ..good.clone() }, "quiet_after"),
-            (Settings { quiet_after: Some(ms(1000)), events: false, ..good.clone() }, "quiet_after"),
         ];
         for (settings, key) in rows {
             let keys: Vec<_> = settings.problems("g.w").into_iter().map(|p| p.key).collect();

@@ -40,8 +40,6 @@ pub enum Event {
     One(Seen, Duration),
     /// The socket said so.
     Status(String, Status),
-    /// The socket carried something of this session.
-    Activity(String),
     /// The socket is open.
     Opened,
     /// The server pinged.
@@ -111,12 +109,6 @@ impl State {
                 session.tell(now, status);
                 self.speak(now, &name, Duration::ZERO).into_iter().collect()
             }
-            Event::Activity(name) => {
-                if let Some(session) = self.sessions.get_mut(&name) {
-                    session.traffic = Some(now);
-                }
-                Vec::new()
-            }
             Event::Opened => {
                 self.socket = Socket::Open { heard: now, pinged: false, interval: None };
                 Vec::new()
@@ -149,9 +141,21 @@ impl State {
         if self.down {
             return Err("refused: WAHA does not answer; nothing can be asked of its sessions".to_owned());
         }
+        if session.unexplained() {
+            return Err(
+                "refused: it failed, and it is not known yet why; some reasons forbid another try".to_owned()
+            );
+        }
         let stuck = now.since(session.since) >= self.stuck_after;
         let call = permit(doing, session.status, session.fault(), stuck)?;
         Ok((name.clone(), session.status, call))
+    }
+
+    /// At most so many sessions that have failed, and of which an answer about that one session would tell why.
+    #[must_use]
+    pub fn unexplained(&self, most: usize) -> Vec<String> {
+        let names = self.sessions.iter().filter(|(_, session)| session.unexplained()).map(|(name, _)| name);
+        if self.down { Vec::new() } else { names.take(most).cloned().collect() }
     }
 
     fn list(&mut self, now: Mono, seen: Vec<Seen>, took: Duration) -> Vec<Word> {

@@ -3,6 +3,7 @@
 use mooring_runtime::config::HumanDuration;
 
 use super::*;
+use crate::waha::api::Engine;
 
 fn at(seconds: u64) -> Mono {
     Mono(seconds * 1_000_000)
@@ -17,7 +18,11 @@ fn with(settings: Settings) -> State {
 }
 
 fn seen(status: Status) -> Seen {
-    Seen { name: "default".to_owned(), status, me: Some(true), engine: "WEBJS".to_owned(), engine_says: None }
+    Seen { name: "default".to_owned(), status, me: Some(true), activity: None, engine: engine("WEBJS", None) }
+}
+
+fn engine(kind: &str, says: Option<Cause>) -> Option<Engine> {
+    Some(Engine { kind: kind.to_owned(), says })
 }
 
 fn listed(seen: &Seen) -> Event {
@@ -50,8 +55,9 @@ fn a_status_means_what_came_before_it() {
     let (t, f, u) = (Answer::True, Answer::False, Answer::Unknown);
     let some = |status, cause| Some((status, Some(cause)));
     let (fine, none) = (Some((t, None)), None);
-    let engine = |name: &str| Seen { engine: name.to_owned(), ..seen(S::Failed) };
-    let says = |status, cause| Seen { engine_says: Some(cause), ..seen(status) };
+    let noweb = Seen { engine: engine("NOWEB", None), ..seen(S::Failed) };
+    let says = |status, cause| Seen { engine: engine("WEBJS", Some(cause)), ..seen(status) };
+    let unasked = Seen { engine: None, ..seen(S::Failed) };
     let nobody = |status| Seen { me: Some(false), ..seen(status) };
     type Row = (Seen, &'static [(u64, Status)], u64, [Found; 2]);
     let rows: Vec<Row> = vec![
@@ -83,7 +89,7 @@ fn a_status_means_what_came_before_it() {
             2,
             [some(u, C::LoginRevoked), some(f, C::LoginRevoked)],
         ),
-        (engine("NOWEB"), &[(0, S::Working)], 1, [some(u, C::LoginRevoked), some(f, C::LoginRevoked)]),
+        (noweb, &[(0, S::Working)], 1, [some(u, C::LoginRevoked), some(f, C::LoginRevoked)]),
         (seen(S::Failed), &[(0, S::Working)], 1, [some(f, C::ReportedClosed), some(u, C::ReportedClosed)]),
         (nobody(S::Failed), &[], 1, [some(u, C::PairingNeeded), some(f, C::PairingNeeded)]),
         (
@@ -104,6 +110,7 @@ fn a_status_means_what_came_before_it() {
             1,
             [some(u, C::AccountForbidden), some(f, C::AccountForbidden)],
         ),
+        (unasked, &[(0, S::Working)], 1, [some(u, C::NotYetObserved), some(u, C::NotYetObserved)]),
         // WORKING, and unlinked all the same.
         (nobody(S::Working), &[], 1, [fine, fine]),
         (nobody(S::Working), &[(0, S::Working)], 1, [fine, some(f, C::LoginRevoked)]),
@@ -234,21 +241,50 @@ fn the_servers_ping_is_learnt_and_missed() {
 }
 
 #[test]
-fn traffic_that_stops_is_doubted() {
+fn a_session_on_which_nothing_happens_any_more_is_doubted() {
     let quiet = Settings { quiet_after: Some(HumanDuration::from_secs(100)), ..Settings::default() };
     let mut state = with(quiet);
-    let look = |state: &mut State, time| {
-        of(&state.step(at(time), listed(&seen(Status::Working))), "default", Kind::Delivering)
+    let look = |state: &mut State, time, activity| {
+        let seen = Seen { activity: Some(activity), ..seen(Status::Working) };
+        of(&state.step(at(time), listed(&seen)), "default", Kind::Delivering)
     };
-    assert_eq!(look(&mut state, 0), Some((Answer::Unknown, Some(Cause::NotYetObserved))));
-    assert_eq!(look(&mut state, 500), Some((Answer::Unknown, Some(Cause::NotYetObserved))), "it may be idle");
-    state.step(at(500), Event::Activity("default".to_owned()));
-    assert_eq!(look(&mut state, 600), Some((Answer::True, None)));
-    assert_eq!(look(&mut state, 601), Some((Answer::False, Some(Cause::SilentBeyondHabit))));
+    assert_eq!(look(&mut state, 0, 7), Some((Answer::Unknown, Some(Cause::NotYetObserved))));
+    assert_eq!(
+        look(&mut state, 500, 7),
+        Some((Answer::Unknown, Some(Cause::NotYetObserved))),
+        "it may be idle"
+    );
+    assert_eq!(look(&mut state, 501, 8), Some((Answer::True, None)));
+    assert_eq!(look(&mut state, 601, 8), Some((Answer::True, None)));
+    assert_eq!(look(&mut state, 602, 8), Some((Answer::False, Some(Cause::SilentBeyondHabit))));
     // The socket's word turns it at once; what is quiet while it is not up is not silent.
-    let words = state.step(at(602), Event::Status("default".to_owned(), Status::Starting));
+    let words = state.step(at(603), Event::Status("default".to_owned(), Status::Starting));
     assert_eq!(of(&words, "default", Kind::Reachable), Some((Answer::Unknown, Some(Cause::RestartExpected))));
-    assert_eq!(look(&mut state, 603), Some((Answer::True, None)));
+    assert_eq!(look(&mut state, 604, 8), Some((Answer::True, None)));
+}
+
+#[test]
+fn one_that_failed_is_asked_why_before_anything_is_done() {
+    let mut state = state();
+    let unasked = Seen { engine: None, ..seen(Status::Failed) };
+    state.step(at(0), listed(&Seen { engine: None, ..seen(Status::Working) }));
+    assert_eq!(state.unexplained(8), [""; 0]);
+    state.step(at(1), Event::Status("default".to_owned(), Status::Failed));
+    state.step(at(2), listed(&unasked));
+    assert_eq!(state.unexplained(8), ["default"]);
+    let id = InstanceId::new("default").unwrap();
+    assert!(state.permit(at(2), &id, Doing::Reconnect).is_err());
+    let said = Seen { engine: Some(Engine::default()), ..unasked.clone() };
+    let words = state.step(at(3), Event::One(said, Duration::ZERO));
+    assert_eq!(of(&words, "default", Kind::Reachable), Some((Answer::False, Some(Cause::ReportedClosed))));
+    // The list knows less, and does not make it forgotten.
+    let words = state.step(at(4), listed(&unasked));
+    assert_eq!(of(&words, "default", Kind::Reachable), Some((Answer::False, Some(Cause::ReportedClosed))));
+    assert!(state.permit(at(4), &id, Doing::Reconnect).is_ok());
+    // It failed again, perhaps for another reason.
+    state.step(at(5), listed(&Seen { engine: None, ..seen(Status::Working) }));
+    state.step(at(6), listed(&unasked));
+    assert_eq!(state.unexplained(8), ["default"]);
 }
 
 #[test]

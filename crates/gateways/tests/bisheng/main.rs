@@ -244,6 +244,8 @@ async fn a_close_after_the_101_is_judged_by_its_code() {
 #[tokio::test]
 async fn a_running_workflow_is_not_cancelled_by_being_watched() {
     let mut stack = Stack::start(GOOD, GOOD).await;
+    // As older versions do it: two sessions under one key are one too many.
+    stack.fault("keyed", json!(true)).await;
     let settings = settings(&stack).await;
     let mut user = User::open(&stack.apache(), &settings, "0a1b2c3d", None).await;
     user.begin().await;

@@ -35,7 +35,8 @@ impl Double {
         let mut child = command.spawn().expect("node starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("it says its address").unwrap().unwrap();
-        let address = line.strip_prefix("listening on ").expect("its address");
+        let said: Value = serde_json::from_str(&line).expect("its address");
+        let address = said["listening"].as_str().unwrap();
         Self { child, url: format!("http://{address}") }
     }
 

@@ -215,21 +215,12 @@ async fn working_is_not_believed_against_all_else() {
     let settings = Settings { quiet_after: Some(HumanDuration::from_secs(2)), ..waha.settings() };
     let mut watch = Watch::start(settings);
     watch.well("waha", Beating).await;
-    waha.set(json!({"emit": {"event": "message.any", "session": "default", "payload": {"body": "private"}}}))
-        .await;
+    waha.session("default", json!({"activity": 1_700_000_000_000_u64})).await;
     watch.well("default", Delivering).await;
     watch.fails("default", Delivering, Cause::SilentBeyondHabit).await;
     waha.session("unlinked", json!({"me": null})).await;
     let claim = watch.fails("unlinked", Linked, Cause::LoginRevoked).await;
     assert!(claim.message.contains("no account"), "{claim:?}");
-    watch.end().await;
-
-    // The older version has no such events, and is listened to all the same.
-    let waha = Double::start(&["--heartbeat", "200"]).await;
-    let settings = Settings { quiet_after: Some(HumanDuration::from_secs(2)), ..waha.settings() };
-    let mut watch = Watch::start(settings);
-    watch.well("waha", Beating).await;
-    assert_eq!(waha.saw().await["closed"], json!([4001]), "tried once");
     watch.end().await;
 }
 
