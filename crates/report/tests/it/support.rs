@@ -88,16 +88,6 @@ impl Served {
         tokio::time::timeout(PATIENCE, self.end.reports.recv()).await.expect("something is reported").unwrap()
     }
 
-    /// The next thing reported that is not a heartbeat or a registration.
-    pub async fn next_state(&mut self) -> Reported {
-        loop {
-            let reported = self.next().await;
-            if !matches!(reported.event, Event::Registered(_) | Event::Beat { .. }) {
-                return reported;
-            }
-        }
-    }
-
     /// Gives an order and what comes of it.
     pub async fn order(
         &self,
