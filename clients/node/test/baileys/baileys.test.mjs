@@ -177,8 +177,8 @@ describe('a life', AT_ONCE, () => {
   test('a QR code that nobody scans is no outage, and is not repeated', BOUND, async (t) => {
     const { agent, account, updates, told } = await world(t, ['ok'], {
       fresh: true,
-      connectingTimeout: 500,
-      options: { qrTimeout: 600 },
+      connectingTimeout: 2_000,
+      options: { qrTimeout: 1_200 },
     });
     const advice = advised(account);
     account.connect();
