@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mooring_core::id::{GatewayId, InstanceId, OrderId};
 use mooring_core::order::Action;
-use mooring_report::meaning::Event;
 use mooring_report::{
     Directory, GatewayEntry, GatewayReport, HubEnd, OrderRequest, ReportConfig, ReportServer, Reported,
     hub_of,
