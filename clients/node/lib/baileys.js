@@ -120,7 +120,6 @@ class Hooked {
     if (update.connection === 'connecting' && instance.state?.what !== 'connecting') instance.connecting(session);
     if (update.connection === 'open') {
       this.rest();
-      instance.reconnects.opened();
       instance.open(session, this.sock.user?.id);
     }
     if (update.connection === 'close') {

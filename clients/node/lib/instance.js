@@ -52,6 +52,7 @@ class Instance {
   }
 
   open(session, peer) {
+    this.reconnects.opened();
     this.tell('open', peer ? { peer: text(peer) } : {}, session);
   }
 

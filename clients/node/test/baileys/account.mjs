@@ -19,7 +19,6 @@ export class Account extends EventEmitter {
     this.options = options;
     this.creds = initAuthCreds();
     if (!fresh) this.creds.me = { id: '4915550001:7@s.whatsapp.net', name: 'bot' };
-    instance.on({ reconnect: () => this.renew() });
   }
 
   connect() {
@@ -33,7 +32,7 @@ export class Account extends EventEmitter {
       auth: { creds: this.creds, keys: { get: async () => ({}), set: async () => {} } },
     });
     this.sock = sock;
-    this.instance.baileys(sock);
+    this.instance.baileys(sock, { reconnect: () => this.renew() });
     sock.ev.on('connection.update', (update) => {
       this.emit('update', update);
       if (update.connection !== 'close') return;

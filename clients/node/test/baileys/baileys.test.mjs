@@ -16,7 +16,7 @@ const { FakeAgent } = require('../agent.js');
 
 const BOUND = { timeout: 30_000 };
 /** Where Baileys' own limit for upgrade and handshake is waited for. */
-const QUICK = { connectTimeoutMs: 1_000 };
+const QUICK = { connectTimeoutMs: 2_000 };
 /** Where its keepalive is: that takes 5 s and more, whatever the interval. */
 const PINGS = { keepAliveIntervalMs: 100 };
 /** So that a busy machine is not taken for a silent server. */
@@ -108,7 +108,8 @@ describe('every end that Baileys tells', AT_ONCE, () => {
       // The agent.
       assert.equal(session, 's1');
       assert.deepEqual([closed.code, closed.closeCode], [code, closeCode]);
-      assert.match(closed.message, message instanceof RegExp ? message : new RegExp(`^${RegExp.escape?.(message) ?? message.replace(/[()]/g, '\\$&')}$`));
+      if (message instanceof RegExp) assert.match(closed.message, message);
+      else assert.equal(closed.message, message);
 
       // The bot.
       const { reconnect, wait, counts, why } = await advice;
@@ -127,11 +128,11 @@ describe('what Baileys does not tell, or too late', AT_ONCE, () => {
       silent.account.connect();
       assert.match((await silent.told('line')).line.text, new RegExp(`HTTP ${status}, not 101`));
 
-      const { account, updates, told } = await world(t, [`http:${status}:closed`, 'ok'], { connectingTimeout: 1_500 });
+      const { account, updates, told } = await world(t, [`http:${status}:closed`, 'ok'], { connectingTimeout: 3_000 });
       const advice = advised(account);
       account.connect();
       const { closed } = await told('closed');
-      const words = `nothing was heard for 1.5 s while connecting: the upgrade was answered with HTTP ${status}, not 101`;
+      const words = `nothing was heard for 3 s while connecting: the upgrade was answered with HTTP ${status}, not 101`;
       assert.deepEqual(closed, { closeCode: 1006, message: words });
       assert.equal(updates.at(-1).lastDisconnect.error.message, words, 'the bot is told as well');
       assert.equal((await advice).reconnect, true);
@@ -143,11 +144,11 @@ describe('what Baileys does not tell, or too late', AT_ONCE, () => {
   }
 
   test('a login that is never answered is ended long before the keepalive', BOUND, async (t) => {
-    const { account, told } = await world(t, ['login:mute', 'ok'], { connectingTimeout: 700 });
+    const { account, told } = await world(t, ['login:mute', 'ok'], { connectingTimeout: 2_000 });
     account.connect();
     assert.deepEqual((await told('closed')).closed, {
       closeCode: 1005,
-      message: 'nothing was heard for 0.7 s while connecting',
+      message: 'nothing was heard for 2 s while connecting',
     });
     await told('open');
   });
@@ -176,8 +177,8 @@ describe('a life', AT_ONCE, () => {
   test('a QR code that nobody scans is no outage, and is not repeated', BOUND, async (t) => {
     const { agent, account, updates, told } = await world(t, ['ok'], {
       fresh: true,
-      connectingTimeout: 500,
-      options: { qrTimeout: 600 },
+      connectingTimeout: 2_000,
+      options: { qrTimeout: 1_200 },
     });
     const advice = advised(account);
     account.connect();

@@ -52,6 +52,12 @@ pub struct Book {
     crowded: bool,
 }
 
+impl Default for Book {
+    fn default() -> Self {
+        Self::new(MeaningConfig::default())
+    }
+}
+
 impl Book {
     /// An empty book.
     #[must_use]
