@@ -256,7 +256,9 @@ impl Account {
                     Side::Implementation => {
                         let told = told(frame.payload.bytes());
                         self.learn(at.mono, &told, &frame)
-                            .then(|| self.lines.get_mut(&role).map(|line| line.link.told(at.mono, frame, &told)))
+                            .then(|| {
+                                self.lines.get_mut(&role).map(|line| line.link.told(at.mono, frame, &told))
+                            })
                             .flatten()
                             .unwrap_or_default()
                     }

@@ -263,7 +263,11 @@ impl Link {
         self.redial.opened(now);
         self.greeted = (now, false);
         self.settling = (!self.kept.is_empty()).then(|| (now, now.after(SETTLE)));
-        self.lifecycle.iter().cloned().map(|payload| Effect::ToFramework(Frame { payload, room: None })).collect()
+        self.lifecycle
+            .iter()
+            .cloned()
+            .map(|payload| Effect::ToFramework(Frame { payload, room: None }))
+            .collect()
     }
 
     /// Learns whether the framework asks by itself, from a call and from time that passes without one.
@@ -396,3 +400,6 @@ impl Link {
         self.kept.push_back(payload);
     }
 }
+
+#[cfg(test)]
+mod tests;
