@@ -302,14 +302,18 @@ async fn our_own_calls_stay_ours_and_the_frameworks_get_an_answer_while_nobody_i
 }
 
 #[tokio::test]
-async fn a_framework_that_freezes_is_found_and_does_not_block_the_implementation() {
-    let (address, heard, _say) = open_framework().await;
-    let between = Between::start(before(&address)).await;
+async fn a_framework_that_freezes_is_found_and_the_implementation_does_not_notice() {
+    let framework = Program::start("yunzai.js", &[]).await;
+    let between = Between::start(before(&format!("{}/OneBotv11", framework.address))).await;
     let bot = implementation(&between.address, PATH, &[]).await;
-    between.well(C::Reachable).await;
-    drop(heard);
-    // Its task has panicked at the next frame: the port listens, and nobody accepts.
+    bot.round_trip("before").await;
+    framework.signal("STOP").await;
+    between.claims(C::Reachable, Status::False, Some(Cause::HalfOpen)).await;
     between.claims(C::Reachable, Status::False, Some(Cause::HandshakeTimedOut)).await;
+    bot.make("event&text=meanwhile").await;
     assert_eq!(between.last(C::Beating).unwrap().status, Status::True);
+    framework.signal("CONT").await;
+    between.well(C::Reachable).await;
+    bot.called_with("echo meanwhile").await;
     assert_eq!(bot.stats().await["closes"], serde_json::json!([]));
 }
