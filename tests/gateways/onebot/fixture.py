@@ -38,11 +38,29 @@ def announce(port):
                 break
             except OSError:
                 time.sleep(0.02)
-        say({"listening": f"127.0.0.1:{port}", "pid": os.getpid()})
+        with writing:
+            waiting.insert(0, {"listening": f"127.0.0.1:{port}", "pid": os.getpid()})
+            announced.set()
+            flush()
 
     threading.Thread(target=wait, daemon=True).start()
 
 
+announced = threading.Event()
+writing = threading.Lock()
+waiting = []
+
+
 def say(line):
-    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    """The address is said first, whatever else happens while the server starts."""
+    with writing:
+        waiting.append(line)
+        if announced.is_set():
+            flush()
+
+
+def flush():
+    for line in waiting:
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    waiting.clear()
     sys.stdout.flush()

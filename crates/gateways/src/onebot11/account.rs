@@ -312,11 +312,7 @@ impl Account {
                     "the implementation's connection ended and it has not dialled in again: {}",
                     verdict.message
                 );
-                let cause = if close.error.as_deref().is_some_and(|e| e.starts_with(HALF_OPEN)) {
-                    Cause::HalfOpen
-                } else {
-                    Cause::PeerAbsent
-                };
+                let cause = if half_open(&close) { Cause::HalfOpen } else { Cause::PeerAbsent };
                 tracing::info!(account = %self.id, role = role.name(), why = %verdict.message, "the OneBot implementation is gone");
                 let evidence = evidence(&close);
                 self.health.left(role, End::Away { since: at.mono, cause, message, evidence });
@@ -334,7 +330,10 @@ impl Account {
             Side::Framework => {
                 let Some(wire) = line.framework.take() else { return };
                 let (close, before) = wire.close(at.mono, ended, &mut line.ends);
-                let (cause, message) = of_close(&close, &before, &line.admitted.path, wire.spoke);
+                let (cause, message) = match close.error.as_deref().filter(|_| half_open(&close)) {
+                    Some(error) => (Cause::HalfOpen, error.to_owned()),
+                    None => of_close(&close, &before, &line.admitted.path, wire.spoke),
+                };
                 let message = clip(&format!("the framework at {}: {message}", self.url), MAX_MESSAGE);
                 tracing::info!(account = %self.id, role = role.name(), why = %message, "the OneBot framework is gone");
                 // After its goodbye it does not hold our id any more.
@@ -557,6 +556,10 @@ fn send(wire: Option<&Wire>, frame: Frame) {
 
 /// How the error of a connection begins that we gave up.
 const HALF_OPEN: &str = "half-open";
+
+fn half_open(close: &mooring_core::observation::Close) -> bool {
+    close.error.as_deref().is_some_and(|error| error.starts_with(HALF_OPEN))
+}
 
 fn evidence(close: &mooring_core::observation::Close) -> Evidence {
     let mut evidence = vec![("open_for".to_owned(), short(close.age))];

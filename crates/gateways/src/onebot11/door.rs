@@ -241,6 +241,8 @@ mod tests {
 
     /// Headers to set or to leave out.
     type Change<'a> = &'a [(&'static str, Option<&'a str>)];
+    /// Path and headers, then status, cause and words.
+    type Row<'a> = (&'a str, Change<'a>, (u16, Option<Cause>), &'a str);
 
     fn ask(path: &str, change: Change<'_>) -> Result<Admitted, TurnedAway> {
         let mut headers = HeaderMap::new();
@@ -266,7 +268,7 @@ mod tests {
     #[test]
     fn every_mistake_has_a_status_a_cause_and_words() {
         let path = "/onebot/v11/ws";
-        let table: [(&str, Change<'_>, (u16, Option<Cause>), &str); 10] = [
+        let table: [Row<'_>; 10] = [
             ("/onebot/v11/WS", &[], (404, Some(Cause::WrongPath)), "`/onebot/v11/ws`"),
             (path, &[("upgrade", None)], (426, None), "Upgrade"),
             (path, &[("authorization", None)], (401, Some(Cause::TokenMissing)), "no access token"),

@@ -572,3 +572,6 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -400,3 +400,6 @@ impl Link {
         self.kept.push_back(payload);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,12 @@ impl Program {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends it a signal, by name.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
+    }
+
     async fn request(&self, method: http::Method, path: &str) -> Option<Value> {
         let client = HttpClient::new(&format!("http://{}", self.address), None).unwrap();
         client.send(method, path, None).await.ok()?.json()
