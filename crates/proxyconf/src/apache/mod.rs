@@ -3,6 +3,7 @@
 mod balance;
 mod checks;
 mod config;
+mod idle;
 mod misses;
 mod parse;
 mod rewrite;
@@ -77,7 +78,7 @@ pub(crate) fn examine(
         checks::modules(&scene, &route, &mut lints);
         checks::upgrade(&scene, &route, &mut lints);
         checks::stripped(&scene, &mut lints);
-        checks::idle(&scene, &route, &mut lints);
+        idle::check(&scene, &route, &mut lints);
         balance::check(&scene, &route, &mut lints);
     }
     let (files, doubts) = sources.into_parts();

@@ -3,6 +3,7 @@
 mod balance;
 mod dump;
 mod fixes;
+mod flow;
 mod headers;
 mod parse;
 mod route;
@@ -58,6 +59,7 @@ fn read(files: &[SourceFile], include: Include<'_>, question: &Question) -> Resu
             Handler::Proxy(pass) => {
                 reached_any = true;
                 headers::check(&scene, pass, &mut lints, &mut doubts);
+                flow::check(&scene, pass, &mut lints);
                 balance::check(&scene, pass, &mut lints);
             }
             _ => route::check(&scene, chosen.len(), &mut lints),

@@ -43,6 +43,8 @@ pub(super) struct Reached<'a> {
 
 enum Step<'a> {
     On,
+    /// `break`: what the path is now, it stays.
+    Stop,
     Restart,
     Answered(&'a Directive, u16),
 }
@@ -84,7 +86,7 @@ pub(super) fn walk<'a>(
                     return Reached { levels, handler: Handler::Answer(d, status), request };
                 }
                 Step::Restart => continue,
-                Step::On => {}
+                Step::On | Step::Stop => {}
             }
         }
         if let Some(taken) = taken.filter(|t| hands_on(t.items()).is_some()) {
@@ -151,7 +153,7 @@ fn rewrites<'a>(
     for d in items {
         match d.name.as_str() {
             "set" => request.assign(d.arg(0), d.arg(1)),
-            "break" => break,
+            "break" => return Step::Stop,
             "return" => return Step::Answered(d, status_of(d)),
             "if" => match request.holds(d) {
                 Some(true) => {
@@ -189,7 +191,7 @@ fn rewrites<'a>(
                     }
                     match flag {
                         "last" => return if request.path == before { Step::On } else { Step::Restart },
-                        "break" => return Step::On,
+                        "break" => return Step::Stop,
                         _ => {}
                     }
                 }

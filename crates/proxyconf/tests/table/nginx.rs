@@ -209,16 +209,18 @@ fn conditions_rewrites_and_named_locations_are_followed() {
   location @app {{ proxy_pass http://b; }}
   location /if {{ {GOOD} if ($http_upgrade = \"websocket\") {{ proxy_pass http://b; }} root /srv; }}
   location /maybe {{ if ($cookie_x = 1) {{ return 403; }} proxy_pass http://b; {GOOD} }}
+  location /v1/ {{ if ($http_upgrade) {{ rewrite ^/v1(/.*)$ $1 break; }} proxy_pass http://b; {GOOD} }}
   location / {{ return 404; }}
 }}"
     );
     for (path, want) in [
         ("/ws/a", vec![]),
+        ("/v1/a", vec![]),
         ("/old/a", vec![]),
         ("/app", vec!["IdleCut warning 6", "ProxyStrippedUpgrade error 6", "UpstreamHttp10 error 6"]),
         ("/if", vec![]),
         ("/maybe", vec![]),
-        ("/", vec!["WrongPath error 9"]),
+        ("/", vec!["WrongPath error 10"]),
     ] {
         assert_eq!(found(Nginx, &text, &ws(path)), want, "{path}");
     }
