@@ -10,6 +10,7 @@
 //! and drop the rest before anything can log it.
 
 pub mod events;
+pub mod facts;
 pub mod fleet;
 pub mod name;
 pub mod order;

@@ -114,8 +114,8 @@ pub struct Effect {
     stirred: bool,
     /// Open without interruption since.
     open_since: Option<Mono>,
-    /// The newest word.
-    last: Option<State>,
+    /// The newest word, and of when it is.
+    last: Option<(Mono, State)>,
     failed: Option<String>,
 }
 
@@ -148,7 +148,7 @@ impl Effect {
         if at < self.began {
             return;
         }
-        self.last = Some(state);
+        self.last = Some((at, state));
         if state == State::Open {
             self.open_since.get_or_insert(at);
         } else {
@@ -189,8 +189,9 @@ impl Effect {
         }
         let after = |at: Mono| format!("{:.1} s", at.since(self.began).as_secs_f64());
         // The event alone might be of a session that was lost since: REST must agree, after it.
-        if let (Some(connecting), Some(opened), Some(open)) = (self.connecting, self.opened, self.open_since)
-            && open >= opened
+        if let (Some(connecting), Some(opened), Some((asked, State::Open))) =
+            (self.connecting, self.opened, self.last)
+            && asked >= opened
         {
             let words =
                 format!("a login began after {} and succeeded after {}", after(connecting), after(opened));
@@ -218,11 +219,11 @@ impl Effect {
             _ if self.connecting.is_some() && self.opened.is_none() => {
                 "a login began and did not succeed".to_owned()
             }
-            Some(State::Open) if !self.stirred => {
+            Some((_, State::Open)) if !self.stirred => {
                 "it stayed open, as if nothing had been ordered; a short break may have been missed"
                     .to_owned()
             }
-            Some(state) => format!("its state is `{}`", state.name()),
+            Some((_, state)) => format!("its state is `{}`", state.name()),
             None => "its state could not be read".to_owned(),
         };
         format!("{} was given, and no effect was seen within {after} s: {seen}", self.act.name())

@@ -74,6 +74,8 @@ fn a_login_told_by_events_and_confirmed_by_rest_is_an_effect() {
     // What restart answers, before the old socket has gone.
     effect.rest(at(10), State::Open);
     effect.event(at(30), Happened::Connecting);
+    // REST was quicker than the event.
+    effect.rest(at(140), State::Open);
     effect.event(at(150), Happened::Open);
     assert_eq!(effect.outcome(at(160)), Outcome::Open, "REST has not been read since");
     effect.rest(at(200), State::Open);

@@ -60,6 +60,7 @@ impl Trouble {
         match self {
             Self::Http(HttpError::Connect(why)) if why.contains("refused") => Some(Cause::ConnectionRefused),
             Self::Http(HttpError::Connect(why)) if why.contains("lookup") => Some(Cause::NameNotResolved),
+            Self::Http(HttpError::Connect(why)) if why.contains("timed out") => Some(Cause::ConnectTimedOut),
             Self::Http(HttpError::Connect(_)) => Some(Cause::NetworkUnreachable),
             Self::Http(HttpError::Tls(_)) => Some(Cause::TlsFailed),
             Self::Http(HttpError::TimedOut(_)) => Some(Cause::HandshakeTimedOut),

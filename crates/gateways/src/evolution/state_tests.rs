@@ -1,7 +1,11 @@
 //! Every row of the measured table (state behaviour per trigger) as a recorded trace, and what is to be said of it.
 
+use mooring_core::time::Mono;
+
 use super::*;
-use crate::evolution::seen::Happened;
+use crate::evolution::seen::{Happened, Row};
+use crate::evolution::trace::Trace;
+use crate::evolution::version::Version;
 
 /// A trace under recording: times are milliseconds since its beginning.
 struct Tape {

@@ -250,3 +250,17 @@ async fn the_token_in_every_envelope_never_appears_in_what_is_said() {
     }
     assert!(said.contains("LoginRevoked"));
 }
+
+#[tokio::test]
+#[ignore = "takes more than a minute: the window at its true length"]
+async fn a_login_that_hangs_for_a_minute_is_named_and_freed() {
+    let double = Double::start(&[]).await;
+    let mut watched = watched(&double, &["a"]).await;
+    double.control("instances/a/hang").await;
+    watched.not_linked("a", Cause::NoUpstreamLink).await;
+    watched.not_linked("a", Cause::ConnectingStuck).await;
+    double.control("instances/a/heal").await;
+    let done = watched.order("a", Doing::Reconnect).await.unwrap();
+    assert!(done.contains("POST restart"), "{done}");
+    watched.linked("a").await;
+}

@@ -134,6 +134,24 @@ async fn a_closed_one_is_connected_and_never_restarted() {
 }
 
 #[tokio::test]
+async fn the_close_that_2_4_forgets_after_a_process_start_is_mended_by_connect() {
+    let mut double = Double::start(&["--api-version", "2.4.0-rc2"]).await;
+    double.control("instances/a").await;
+    while double.state().await["instances"]["a"]["row"] != "open" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    double.kill().await;
+    // The login takes so long that it is cut before it is over.
+    double.start_as(&["--login", "3s"]).await;
+    double.control("instances/a/kill").await;
+    let mut watched = Watched::start(double.settings(DEAF));
+    watched.not_linked("a", Cause::ReportedClosed).await;
+    assert_eq!(double.state().await["instances"]["a"]["row"], "open");
+    let done = watched.order("a", Doing::Reconnect).await.unwrap();
+    assert!(done.contains("GET connect"), "{done}");
+}
+
+#[tokio::test]
 async fn a_storm_is_found_without_events_and_not_fed() {
     let double = Double::start(&[]).await;
     double.control("instances/a").await;

@@ -203,6 +203,7 @@ impl Watched {
                 Err(_) => panic!("{what}: not within {LIMIT:?}; said:\n{}", self.said),
             }
         }
+        println!("{what}: after {:?}", began.elapsed());
     }
 
     /// The newest claim.

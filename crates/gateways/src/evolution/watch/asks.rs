@@ -61,23 +61,34 @@ impl Watch {
         }
         let limit = ask.time_limit.saturating_sub(MARGIN).min(self.settings.effect_limit.get());
         let id = ask.instance.clone();
-        instance.order = Some(Pending { ask, until: at.after(limit), stage: Stage::Looking, note: None });
-        if instance.looking {
-            // The look that is under way began before the order: another follows it.
-            instance.due = at;
-        } else {
+        let stage = Stage::Looking { since: at };
+        instance.order = Some(Pending { ask, until: at.after(limit), stage, note: None });
+        // A look that is under way began before the order: another follows it.
+        instance.due = at;
+        if !instance.looking {
             self.look(&id, Closely::No);
         }
     }
 
-    /// An instance with an order was looked at.
-    pub(super) fn order_looked(&mut self, id: &InstanceId, trouble: Option<&Trouble>, at: Mono) {
-        let Some(instance) = self.instances.get(id) else { return };
-        let Some(Pending { stage: Stage::Looking, .. }) = &instance.order else { return };
+    /// An instance with an order was looked at; its state is of `asked`.
+    pub(super) fn order_looked(
+        &mut self,
+        id: &InstanceId,
+        asked: Option<Mono>,
+        trouble: Option<&Trouble>,
+        at: Mono,
+    ) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let Some(Pending { stage: Stage::Looking { since }, .. }) = &instance.order else { return };
+        if trouble.is_none() && asked.is_none_or(|asked| asked < *since) {
+            instance.due = at;
+            return;
+        }
         if let Some(trouble) = trouble {
             return self
                 .answer(id, Err(format!("nothing was ordered, for its state cannot be read: {trouble}")));
         }
+        let Some(instance) = self.instances.get(id) else { return };
         let facts = Facts { trace: &instance.trace, now: at, around: self.around(&instance.name, at) };
         match plan(&facts, &verdict(&facts)) {
             Err(why) => self.answer(id, Err(why)),

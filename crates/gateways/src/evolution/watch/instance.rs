@@ -51,7 +51,10 @@ pub struct Pending {
 #[derive(Debug)]
 pub enum Stage {
     /// The instance is looked at, to decide what can be done.
-    Looking,
+    Looking {
+        /// A state of before this does not count.
+        since: Mono,
+    },
     /// It was given, and its effect is watched for.
     Watching(Effect),
 }

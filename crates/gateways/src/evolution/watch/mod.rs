@@ -2,13 +2,15 @@
 //! is decided elsewhere, by pure functions; this is the one place with a clock, a network and a list of instances.
 //!
 //! One task. Requests and orders are futures it owns, so that stopping it stops them; none of them is more than
-//! [`AT_ONCE`]. What a gateway can make it hold is bounded: instances by the settings, their pasts by [`Trace`], answers by
+//! `AT_ONCE`. What a gateway can make it hold is bounded: instances by the settings, their pasts by [`Trace`], answers by
 //! the HTTP client.
 //!
 //! [`Trace`]: super::trace::Trace
 
 mod asks;
+mod hearing;
 mod instance;
+mod judging;
 mod process;
 mod requests;
 
@@ -19,22 +21,18 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use mooring_core::cause::Cause;
-use mooring_core::condition::{ConditionKind, Evidence, Status};
-use mooring_core::id::{InstanceId, SessionId};
-use mooring_core::session::{EndedBy, SessionClose, Source};
-use mooring_core::time::{Mono, Timestamp};
+use mooring_core::id::InstanceId;
+use mooring_core::time::Mono;
 use mooring_runtime::clock::SystemClock;
 use rand::RngExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::events::{Events, HEARD, Heard};
-use super::fleet;
 use super::name::{id_of, listed};
 use super::rest::Rest;
-use super::seen::{Happened, Row, State};
+use super::seen::Row;
 use super::settings::{EventsMode, Settings};
-use super::state::{Around, Facts, Finding, Verdict, verdict, wants_look};
 use super::version::Version;
 use crate::adapter::{Adapter, Desk, Said, Word};
 
@@ -52,6 +50,8 @@ const TICK: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_secs(1);
 /// The list of instances is read after so many looks.
 const LIST_EVERY: u32 = 6;
+/// For a name that is not in it, it is read after so many looks.
+const STRANGER_EVERY: u32 = 2;
 /// It is not read again within this, whatever happens.
 const LIST_PAUSE: Duration = Duration::from_secs(2);
 /// An instance that is missing in the list so many times in a row is gone.
@@ -132,6 +132,10 @@ struct Watch {
     /// What is to be said, in order.
     out: Vec<Word>,
     warned_full: bool,
+    /// A close look is under way.
+    looking_closely: bool,
+    /// The list is not read for the sake of a name that nobody knows before this.
+    next_stranger: Mono,
 }
 
 impl Watch {
@@ -167,6 +171,8 @@ impl Watch {
             closes: 0,
             out: Vec::new(),
             warned_full: false,
+            looking_closely: false,
+            next_stranger: start,
         }
     }
 
@@ -236,13 +242,14 @@ impl Watch {
         self.interval().mul_f64(rand::rng().random_range(0.9..1.1))
     }
 
-    // --- instances
+    fn wanted(&self, name: &str) -> bool {
+        let Settings { allow, deny, .. } = &self.settings;
+        (allow.is_empty() || listed(name, allow)) && !listed(name, deny)
+    }
 
     /// Takes an instance in, if it is wanted; its id, if it is watched.
     fn admit(&mut self, name: &str) -> Option<InstanceId> {
-        let wanted = (self.settings.allow.is_empty() || listed(name, &self.settings.allow))
-            && !listed(name, &self.settings.deny);
-        let id = id_of(name).filter(|_| wanted)?;
+        let id = id_of(name).filter(|_| self.wanted(name))?;
         if let Some(known) = self.instances.get(&id) {
             if known.name == name {
                 return Some(id);
@@ -321,6 +328,15 @@ impl Watch {
         self.next_list = self.next_list.min(soon);
     }
 
+    /// Something tells of an instance that is not in the list: it may be new. Or it is one that the key may not see, which
+    /// would be told of for ever.
+    fn stranger(&mut self, name: &str, at: Mono) {
+        if self.wanted(name) && at >= self.next_stranger {
+            self.next_stranger = at.after(self.interval() * STRANGER_EVERY);
+            self.list_soon();
+        }
+    }
+
     /// All are to be looked at now: what was missed meanwhile is not known.
     fn look_at_all(&mut self) {
         let at = now();
@@ -328,218 +344,5 @@ impl Watch {
             instance.due = at;
         }
         self.list_soon();
-    }
-
-    // --- events
-
-    fn heard(&mut self, heard: Heard) {
-        let at = now();
-        match heard {
-            Heard::Open { interval, timeout } => self.process.socket_open(at, interval + timeout),
-            Heard::Life => self.process.socket_life(at),
-            Heard::Joined(None) => {
-                self.process.socket_life(at);
-                self.listening.global = Some(at);
-                self.look_at_all();
-            }
-            Heard::Joined(Some(name)) => {
-                self.process.socket_life(at);
-                if let Some(instance) = id_of(&name).and_then(|id| self.instances.get_mut(&id)) {
-                    instance.due = at;
-                }
-                self.listening.own.insert(name, at);
-            }
-            Heard::Absent(_) => self.process.socket_life(at),
-            Heard::Lost { instance, why } => {
-                match instance {
-                    Some(name) => drop(self.listening.own.remove(&name)),
-                    None => {
-                        // What comes back may be configured otherwise.
-                        self.listening.global = None;
-                        self.listening.proven = false;
-                    }
-                }
-                if self.listening.global.is_none() && self.listening.own.is_empty() {
-                    self.process.socket_lost(why);
-                }
-            }
-            Heard::Event { instance, global, happened } => {
-                self.process.socket_life(at);
-                self.listening.proven |= global;
-                if !global && self.listening.global.is_some() && self.listening.proven {
-                    // It came through the global namespace, too.
-                    return;
-                }
-                self.event(at, &instance, happened);
-            }
-        }
-    }
-
-    fn event(&mut self, at: Mono, name: &str, happened: Happened) {
-        if matches!(happened, Happened::Created | Happened::Removed) {
-            self.list_soon();
-        }
-        let known = id_of(name).filter(|id| self.instances.get(id).is_some_and(|i| i.name == name));
-        let id = match known {
-            Some(id) => id,
-            // Who may ask asks whether it is true; who may not takes the event's word.
-            None if self.rest.keyed() => return self.list_soon(),
-            None => {
-                let Some(id) = self.admit(name) else { return };
-                self.wanted_namespaces();
-                id
-            }
-        };
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let before = instance.trace.state;
-        let since = instance.trace.since;
-        instance.trace.event(at, happened);
-        if let Some(order) = &mut instance.order {
-            order.event(at, happened);
-        }
-        if matches!(happened, Happened::Connecting | Happened::Open | Happened::Close(_) | Happened::Refused)
-        {
-            instance.due = instance.due.min(at.after(Duration::from_millis(100)));
-        }
-        if before.is_some_and(|(_, state, _)| state == State::Open) {
-            let code = match happened {
-                Happened::Connecting => Some(None),
-                Happened::Close(code) => Some(code),
-                _ => None,
-            };
-            if let Some(code) = code {
-                self.closed(&id, at.since(since), code);
-            }
-        }
-        self.judge(&id, at);
-    }
-
-    /// A session with the network ended.
-    fn closed(&mut self, id: &InstanceId, age: Duration, code: Option<u16>) {
-        self.closes = self.closes.wrapping_add(1);
-        let Ok(session) = SessionId::new(format!("a{:x}", self.closes)) else { return };
-        let (cause, message) = match code {
-            Some(401) => (Cause::LoginRevoked, "logged out for good"),
-            Some(402 | 403 | 406) => (Cause::AccountForbidden, "refused for good"),
-            Some(405) => (Cause::ClientOutdated, "the client's version is refused"),
-            Some(440) => (Cause::SessionReplaced, "another client took it over"),
-            Some(_) => (Cause::ReportedClosed, "closed for good"),
-            None => (Cause::SessionLost, "lost; the gateway logs in again, and does not tell why"),
-        };
-        let close = SessionClose {
-            id: session,
-            source: Source::Adapter,
-            instance: Some(id.clone()),
-            peer: "the chat network".to_owned(),
-            at: Timestamp(SystemClock::unix_micros()),
-            age,
-            silent_for: Duration::ZERO,
-            by: EndedBy::Unknown,
-            code,
-            cause: Some(cause),
-            message: message.to_owned(),
-        };
-        self.out.push(Word { instance: id.clone(), said: Said::Closed(close) });
-    }
-
-    // --- judging
-
-    fn around(&self, name: &str, at: Mono) -> Around {
-        let global = || {
-            self.listening
-                .global
-                .filter(|_| self.settings.events == EventsMode::Global || self.listening.proven)
-        };
-        let since = global().or_else(|| self.listening.own.get(name).copied());
-        Around {
-            version: self.version.unwrap_or(Version::ASSUMED),
-            listening: since.map(|since| at.since(since)),
-            storming: self.storming,
-            deprecated: self.deprecated,
-        }
-    }
-
-    /// What the instances have in common now.
-    fn compare(&mut self, at: Mono) {
-        let mut storming = 0;
-        let mut outdated = Vec::new();
-        for instance in self.instances.values() {
-            let facts = Facts { trace: &instance.trace, now: at, around: self.around(&instance.name, at) };
-            storming += usize::from(facts.storm());
-            if facts.code() == Some(405) {
-                outdated.push(instance.trace.code.map(|(at, _)| at));
-            }
-        }
-        let all = self.instances.len();
-        self.storming = fleet::shared(storming, all);
-        self.deprecated = fleet::shared(fleet::together(&outdated), all).is_some();
-    }
-
-    /// Says of an instance what is new.
-    fn judge(&mut self, id: &InstanceId, at: Mono) {
-        let Some(instance) = self.instances.get(id) else { return };
-        let around = self.around(&instance.name, at);
-        let facts = Facts { trace: &instance.trace, now: at, around };
-        let mut verdict = verdict(&facts);
-        let look = self.rest.keyed() && !instance.looking && wants_look(&facts);
-        if let Some(blind) = self.blind(instance, around, at) {
-            verdict = blind;
-        }
-        let reachable = self.process.reachable(at);
-        let beating = self.process.beating(at);
-        let known = self.process.known();
-        let Some(instance) = self.instances.get_mut(id) else { return };
-        let findings = [
-            (ConditionKind::Reachable, known.then_some(reachable)),
-            (ConditionKind::Beating, known.then_some(beating)),
-            (ConditionKind::Linked, verdict.linked),
-            (ConditionKind::Delivering, verdict.delivering),
-            (ConditionKind::Stable, verdict.stable),
-        ];
-        let claims: Vec<_> =
-            findings.into_iter().filter_map(|(kind, finding)| instance.claim(at, kind, finding?)).collect();
-        if !claims.is_empty() {
-            self.out.push(Word { instance: id.clone(), said: Said::Claims(claims) });
-        }
-        if look && self.process.trouble().is_none() {
-            self.look(id, requests::Closely::Yes);
-        }
-    }
-
-    /// What to say when nothing can be seen of it: a process that is away, a key that is refused, a word that has grown
-    /// old.
-    fn blind(&self, instance: &Instance, around: Around, at: Mono) -> Option<Verdict> {
-        let unknown = |cause: Cause, message: String| {
-            let finding = Finding {
-                status: Status::Unknown,
-                cause: Some(cause),
-                message,
-                evidence: Evidence::new(),
-                age: Duration::ZERO,
-            };
-            let delivering = instance.trace.traffic.map(|_| finding.clone());
-            Some(Verdict { linked: Some(finding.clone()), stable: Some(finding), delivering })
-        };
-        if let Some((cause, words)) = self.process.trouble() {
-            return unknown(cause, format!("not known while the gateway cannot be asked: {words}"));
-        }
-        let told = instance.trace.state.map(|(told, ..)| at.since(told));
-        let other_ways = around.listening.is_some() || self.metrics.is_some();
-        if let Some(cause) = self.locked_out.filter(|_| !other_ways) {
-            let what = if cause == Cause::TokenMissing {
-                "no API key is configured"
-            } else {
-                "the API key is refused"
-            };
-            return unknown(cause, format!("{what}, and neither events nor metrics tell its state"));
-        }
-        let most = self.interval() * STALE + Duration::from_secs(10);
-        if self.locked_out.is_none() && told.is_some_and(|age| age > most) {
-            return unknown(
-                Cause::ApiUnresponsive,
-                "the gateway answers, but not to questions about it".to_owned(),
-            );
-        }
-        None
     }
 }

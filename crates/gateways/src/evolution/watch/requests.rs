@@ -52,11 +52,12 @@ impl Watch {
         if at >= self.next_list && !self.listing {
             self.listing = true;
             let away = self.process.trouble().is_some();
-            let pause = if keyed && !away { self.jittered() * LIST_EVERY } else { self.jittered() };
+            // While nothing else is asked, this is what tells whether it lives.
+            let only = !keyed || away || self.locked_out.is_some();
+            let pause = if only { self.jittered() } else { self.jittered() * LIST_EVERY };
             self.next_list = at.after(pause);
             let rest = Arc::clone(&self.rest);
-            // Locked out, the keyless question still tells whether anybody is there.
-            if keyed && self.locked_out.is_none_or(|_| self.listed.is_none()) {
+            if keyed {
                 self.tasks.push(Box::pin(async move { Done::List(now(), rest.rows(None).await) }));
             } else {
                 self.tasks.push(Box::pin(async move { Done::Alive(now(), rest.alive().await) }));
@@ -96,6 +97,7 @@ impl Watch {
         let Some(instance) = self.instances.get_mut(id) else { return };
         let at = now();
         instance.looking = true;
+        self.looking_closely |= closely == Closely::Yes;
         instance.due = at.after(pause);
         let ordered = instance.order.is_some();
         let fresh = instance.trace.row.as_ref().is_some_and(|(read, _)| at.since(*read) < ROW_AGE);
@@ -187,18 +189,16 @@ impl Watch {
     pub(super) fn troubled(&mut self, at: Mono, trouble: &Trouble) {
         let answered = self.process.failed(at, trouble);
         match trouble {
-            Trouble::Unauthorized if self.rest.keyed() => {
-                if self.locked_out.replace(Cause::TokenRefused).is_none() {
-                    tracing::warn!(
-                        "the gateway refuses the API key; states cannot be read until it is corrected"
-                    );
-                }
-                // Asked with the key again only after the usual pause.
-                self.listed = None;
-            }
+            Trouble::Unauthorized if self.rest.keyed() => self.lock_out(),
             Trouble::Unknown => self.list_soon(),
             _ if !answered => self.next_list = self.next_list.min(at.after(self.jittered())),
             _ => {}
+        }
+    }
+
+    fn lock_out(&mut self) {
+        if self.locked_out.replace(Cause::TokenRefused).is_none() {
+            tracing::warn!("the gateway refuses the API key; states cannot be read until it is corrected");
         }
     }
 
@@ -209,7 +209,7 @@ impl Watch {
             let id = match id_of(name) {
                 Some(id) if self.instances.contains_key(&id) => id,
                 _ if self.rest.keyed() => {
-                    self.list_soon();
+                    self.stranger(name, at);
                     continue;
                 }
                 _ => match self.admit(name) {
@@ -239,6 +239,10 @@ impl Watch {
         trouble: Option<&Trouble>,
     ) {
         let at = now();
+        if closely == Closely::Yes {
+            self.looking_closely = false;
+        }
+        let asked = words.last().map(|(asked, _)| *asked);
         if let Some((asked, _)) = words.last() {
             self.alive(*asked);
         }
@@ -259,7 +263,7 @@ impl Watch {
         if let Some((asked, row)) = row {
             instance.trace.stored(asked, row);
         }
-        self.order_looked(id, trouble, at);
+        self.order_looked(id, asked, trouble, at);
         self.judge(id, at);
     }
 }
