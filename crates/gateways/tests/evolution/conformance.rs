@@ -77,12 +77,7 @@ async fn answers_to_orders_lie() {
     double.control("instances/a").await;
     double.control("rows/b").await;
     let owner = rest(&double, Some(KEY));
-    let state = || async {
-        ask(&owner, Method::GET, "/instance/connectionState/a").await.1["instance"]["state"].clone()
-    };
-    while state().await != "open" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    double.until_open("a").await;
     let lie = (200, json!({"error": true, "message": "[object Object]"}));
     assert_eq!(ask(&owner, Method::POST, "/instance/restart/b").await, lie);
     assert_eq!(ask(&owner, Method::GET, "/instance/connect/b").await, lie);
@@ -109,9 +104,7 @@ async fn each_trigger_sends_what_was_recorded() {
     let drop = ["connection.update connecting 200", "connection.update open 200"];
     // The first login may be heard or not.
     let trigger = async |path: &str| double.control(&format!("instances/a/{path}")).await;
-    while double.state().await["instances"]["a"]["state"] != "open" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    double.until_open("a").await;
     trigger("message").await;
     up_to(&mut client, "messages.upsert").await;
     for path in ["kill", "replace", "half-open?ms=50", "egress"] {

@@ -12,9 +12,7 @@ use crate::support::{Double, KEY, Watched};
 
 /// Waits until an event of this instance was heard: from then on the global namespace is known to be used.
 async fn heard(double: &Double, watched: &mut Watched, instance: &str) {
-    while double.state().await["listeners"] == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    double.until_heard().await;
     let path = format!("instances/{instance}/message");
     // The first may come before the namespace is joined.
     for _ in 0..100 {
@@ -80,12 +78,7 @@ async fn a_storm_of_many_is_told_to_be_of_many() {
     for name in names {
         watched.not_linked(name, Cause::ReconnectStorm).await;
     }
-    let why = loop {
-        let why = watched.order("d", Doing::Reconnect).await.unwrap_err();
-        if why.contains("of 4 instances") {
-            break why;
-        }
-    };
+    let why = watched.refused_with("d", Doing::Reconnect, "of 4 instances").await;
     assert!(why.contains("405"), "{why}");
 }
 
@@ -132,9 +125,7 @@ async fn without_a_key_events_alone_tell_who_is_there_and_how() {
     let double = Double::start(&[]).await;
     double.control("instances/a").await;
     let mut watched = Watched::start(double.keyless(""));
-    while double.state().await["listeners"] == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    double.until_heard().await;
     for _ in 0..100 {
         double.control("instances/a/kill").await;
         let found = tokio::time::timeout(Duration::from_millis(300), watched.linked("a"));
@@ -154,6 +145,8 @@ async fn without_a_key_events_alone_tell_who_is_there_and_how() {
 async fn an_instance_s_own_namespace_is_waited_for() {
     let double = Double::start(&["--global", "false"]).await;
     double.control("instances/a").await;
+    // Its first events are over before it has a namespace they could create.
+    double.until_open("a").await;
     let client =
         HttpClient::new(&format!("http://{}", double.address), None).unwrap().header("apikey", KEY).unwrap();
     let set = |body: serde_json::Value| {
@@ -167,13 +160,9 @@ async fn an_instance_s_own_namespace_is_waited_for() {
     let mut watched = Watched::start(double.settings(r#", "events": "instance""#));
     watched.linked("a").await;
     // The namespace does not exist until something is sent into it: told as what it is, which is no fault.
-    while double.state().await["refused"] == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    double.until("a refusal", |state| state["refused"] != 0).await;
     double.control("instances/a/message").await;
-    while double.state().await["namespaces"]["/a"] != 1 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    double.until("it is joined", |state| state["namespaces"]["/a"] == 1).await;
     double.control("instances/a/kill").await;
     watched.until("it is heard", |w| !w.closed.is_empty()).await;
     assert!(!watched.stop().await.contains("status: False"));
@@ -191,9 +180,7 @@ async fn after_a_process_restart_everything_is_read_anew() {
     watched.linked("b").await;
     watched.says("a", ConditionKind::Beating, Status::True, None).await;
     // And its events are heard again.
-    while double.state().await["listeners"] == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    double.until_heard().await;
     let before = watched.closed.len();
     for _ in 0..100 {
         double.control("instances/a/kill").await;
@@ -210,9 +197,7 @@ async fn an_event_socket_that_is_cut_is_opened_again() {
     let double = Double::start(&[]).await;
     let mut watched = watched(&double, &["a"]).await;
     double.control("cut-events").await;
-    while double.state().await["opened"] != 2 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    double.until("it is opened again", |state| state["opened"] == 2).await;
     let before = watched.closed.len();
     double.control("instances/a/kill").await;
     watched.until("a session ended", |w| w.closed.len() > before).await;

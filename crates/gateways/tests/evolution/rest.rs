@@ -137,9 +137,7 @@ async fn a_closed_one_is_connected_and_never_restarted() {
 async fn the_close_that_2_4_forgets_after_a_process_start_is_mended_by_connect() {
     let mut double = Double::start(&["--api-version", "2.4.0-rc2"]).await;
     double.control("instances/a").await;
-    while double.state().await["instances"]["a"]["row"] != "open" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    double.until_open("a").await;
     double.kill().await;
     // The login takes so long that it is cut before it is over.
     double.start_as(&["--login", "3s"]).await;
@@ -192,10 +190,12 @@ async fn a_network_outage_is_a_drop_for_2_3_and_the_end_for_2_4() {
     let mut watched = Watched::start(double.settings(DEAF));
     watched.linked("a").await;
     double.control("instances/a/egress").await;
-    let asked = double.asked("GET /instance/connectionState/a").await;
-    while double.asked("GET /instance/connectionState/a").await < asked + 4 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let line = "GET /instance/connectionState/a";
+    let looks = |state: &serde_json::Value| {
+        state["asked"].as_array().unwrap().iter().filter(|asked| **asked == line).count()
+    };
+    let before = looks(&double.state().await);
+    double.until("a few looks", |state| looks(state) >= before + 4).await;
     assert!(!watched.stop().await.contains("Linked, status: False"));
     assert!(double.state().await["instances"]["a"]["session"].as_bool().unwrap());
 
@@ -267,12 +267,7 @@ async fn without_a_key_there_is_liveness_and_with_the_wrong_one_there_are_words(
     wrong.allow = vec!["a".to_owned()];
     let mut watched = Watched::start(wrong);
     // Nobody lists instances to it, so there is none to speak of; an order says why.
-    let why = loop {
-        let why = watched.order("a", Doing::Restart).await.unwrap_err();
-        if why.contains("key") {
-            break why;
-        }
-    };
+    let why = watched.refused_with("a", Doing::Restart, "key").await;
     assert!(!why.contains("not-the-key"), "{why}");
 }
 

@@ -98,7 +98,27 @@ impl Double {
         self.http(Method::GET, "/__double/state").await
     }
 
-    /// Requests whose line begins so.
+    /// Waits until the double is so.
+    pub async fn until(&self, what: &str, so: impl Fn(&Value) -> bool) {
+        let waiting = async {
+            while !so(&self.state().await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("{what}: not within {LIMIT:?}"));
+    }
+
+    /// Waits until an instance is open.
+    pub async fn until_open(&self, instance: &str) {
+        self.until("open", |state| state["instances"][instance]["state"] == "open").await;
+    }
+
+    /// Waits until somebody listens in the global namespace.
+    pub async fn until_heard(&self) {
+        self.until("a listener", |state| state["listeners"] != 0).await;
+    }
+
+    /// Requests whose line begins so, so far.
     pub async fn asked(&self, beginning: &str) -> usize {
         let state = self.state().await;
         let asked = state["asked"].as_array().unwrap();
@@ -251,6 +271,19 @@ impl Watched {
                 Some(word) = self.words.recv() => self.take(word),
                 () = tokio::time::sleep(LIMIT) => panic!("no answer; said:\n{}", self.said),
             }
+        }
+    }
+
+    /// Orders until the refusal says this; returns it.
+    pub async fn refused_with(&mut self, instance: &str, doing: Doing, words: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let why = self.order(instance, doing).await.unwrap_err();
+            if why.contains(words) {
+                return why;
+            }
+            assert!(began.elapsed() < LIMIT, "{why}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
