@@ -4,7 +4,7 @@
 //     node karin.mjs [--port N] [--token T]
 //
 // It answers each text with `echo <text>`, and that call's answer with `sent <message id>`.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,12 @@ const { options, text } = require('../fixture.js');
 const given = options({ token: [text, ''] });
 
 const here = dirname(fileURLToPath(import.meta.url));
-const home = mkdtempSync(join(tmpdir(), 'mooring-karin-'));
+// One that was killed could not remove its own: the next one does.
+for (const name of readdirSync(tmpdir())) {
+  const [, pid] = /^mooring-karin-(\d+)-/.exec(name) ?? [];
+  if (pid && !runs(Number(pid))) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+}
+const home = mkdtempSync(join(tmpdir(), `mooring-karin-${process.pid}-`));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(0));
 
@@ -59,6 +64,14 @@ const { start } = await import('node-karin');
 await start();
 for (;;) if (await listens()) break;
 write(`${JSON.stringify({ listening: `127.0.0.1:${port}`, pid: process.pid })}\n`);
+
+function runs(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
 
 function freePort() {
   return new Promise((done) => {

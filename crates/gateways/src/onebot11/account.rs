@@ -1,15 +1,17 @@
 //! One account in reverse mode: its connections on both sides, what is claimed of it, what is done to it. The shell around
 //! [`Link`], [`Health`] and [`Orders`], which decide; here their effects are carried out.
 
+mod ends;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mooring_core::cause::Cause;
-use mooring_core::classify::{RecentCloses, cause_of_close};
+use mooring_core::classify::RecentCloses;
 use mooring_core::condition::Evidence;
 use mooring_core::id::InstanceId;
-use mooring_core::limits::{MAX_MESSAGE, clip};
 use mooring_core::session::SessionClose;
 use mooring_core::time::{Mono, Now};
 use mooring_wire::Url;
@@ -29,7 +31,7 @@ use super::message::{self, Told, asked, own_call, told};
 use super::orders::Orders;
 use super::pulse::{Beat, Pulse};
 use super::redial::Redial;
-use super::refusal::{Refusal, of_close};
+use super::refusal::Refusal;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use super::socket::{Ended, Heard, Socket, Stream};
@@ -68,6 +70,8 @@ struct Line {
     implementation: Option<Wire>,
     framework: Option<Wire>,
     dialling: Option<(u64, AbortOnDropHandle<()>)>,
+    /// The framework's last connection was accepted and then refused: the next one must last or speak to be believed.
+    doubted: bool,
     /// How the framework's connections ended.
     ends: RecentCloses,
     /// The implementation's.
@@ -209,6 +213,7 @@ impl Account {
             implementation: None,
             framework: None,
             dialling: None,
+            doubted: false,
             ends: RecentCloses::default(),
             arrivals: RecentCloses::default(),
         });
@@ -244,12 +249,15 @@ impl Account {
                 }
                 return;
             }
-            Heard::Alive => wire.pulse.heard(at.mono),
+            Heard::Alive(_) => wire.pulse.heard(at.mono),
             Heard::Frame(frame) => {
                 wire.pulse.heard(at.mono);
                 wire.spoke = true;
                 let effects = match side {
                     Side::Framework => {
+                        if std::mem::take(&mut line.doubted) {
+                            self.health.framework(role, End::Here(at.mono));
+                        }
                         let asked = asked(frame.payload.bytes());
                         line.link.asked(at.mono, frame, asked)
                     }
@@ -299,102 +307,6 @@ impl Account {
             Told::Lifecycle | Told::Event(false) | Told::Unknown => {}
         }
         true
-    }
-
-    fn ended(&mut self, at: Now, role: Role, side: Side, ended: Ended) {
-        let Some(line) = self.lines.get_mut(&role) else { return };
-        match side {
-            Side::Implementation => {
-                let Some(wire) = line.implementation.take() else { return };
-                let (close, before) = wire.close(at.mono, ended, &mut line.arrivals);
-                let verdict = cause_of_close(&close, &before);
-                let message = format!(
-                    "the implementation's connection ended and it has not dialled in again: {}",
-                    verdict.message
-                );
-                let cause = if half_open(&close) { Cause::HalfOpen } else { Cause::PeerAbsent };
-                tracing::info!(account = %self.id, role = role.name(), why = %verdict.message, "the OneBot implementation is gone");
-                let evidence = evidence(&close);
-                self.health.left(role, End::Away { since: at.mono, cause, message, evidence });
-                self.question = None;
-                let effects = line.link.left(at.mono);
-                self.record(wire.record(
-                    at,
-                    &self.id,
-                    "implementation",
-                    &close,
-                    (Some(verdict.cause), verdict.message),
-                ));
-                self.perform(role, effects);
-            }
-            Side::Framework => {
-                let Some(wire) = line.framework.take() else { return };
-                let (close, before) = wire.close(at.mono, ended, &mut line.ends);
-                let (cause, message) = match close.error.as_deref().filter(|_| half_open(&close)) {
-                    Some(error) => (Cause::HalfOpen, error.to_owned()),
-                    None => of_close(&close, &before, &line.admitted.path, wire.spoke),
-                };
-                let message = clip(&format!("the framework at {}: {message}", self.url), MAX_MESSAGE);
-                tracing::info!(account = %self.id, role = role.name(), why = %message, "the OneBot framework is gone");
-                // After its goodbye it does not hold our id any more.
-                line.link.lost(at.mono, close.code.is_some(), &mut self.rng);
-                let evidence = evidence(&close);
-                let record = wire.record(at, &self.id, "framework", &close, (Some(cause), message.clone()));
-                if !wire.closing {
-                    self.health.framework(role, End::Away { since: at.mono, cause, message, evidence });
-                }
-                self.record(record);
-            }
-        }
-    }
-
-    fn dialled(
-        &mut self,
-        at: Now,
-        role: Role,
-        number: u64,
-        result: Result<Box<WebSocketStream<Stream>>, Refusal>,
-    ) {
-        let Some(line) = self.lines.get_mut(&role) else { return };
-        if line.dialling.take_if(|(dial, _)| *dial == number).is_none() {
-            return;
-        }
-        match result {
-            Ok(ws) => {
-                // It may have become superfluous meanwhile.
-                if line.link.framework() != Framework::Dialling {
-                    return;
-                }
-                tracing::info!(account = %self.id, role = role.name(), framework = %self.url, "connected to the OneBot framework");
-                let peer = format!("{}:{}", self.url.host(), self.url.port());
-                let wire = self.wire(at.mono, role, Side::Framework, *ws, peer);
-                self.health.framework(role, End::Here(at.mono));
-                let Some(line) = self.lines.get_mut(&role) else { return };
-                line.framework = Some(wire);
-                let effects = line.link.opened(at.mono);
-                self.perform(role, effects);
-            }
-            Err(refusal) => {
-                let locked = line.link.refused(at.mono, refusal.bare_403, &mut self.rng);
-                let (cause, message) = match locked {
-                    Some(_) => (
-                        Cause::PeerLockedOut,
-                        format!(
-                            "the framework at {} still holds the connection that was lost and answers 403 until its own ping has found out, within {} as a rule: waiting",
-                            self.url,
-                            short(self.settings.lockout.get())
-                        ),
-                    ),
-                    None => (refusal.cause, refusal.message),
-                };
-                tracing::debug!(account = %self.id, %cause, message, "the OneBot framework cannot be dialled");
-                let evidence = vec![
-                    ("framework".to_owned(), self.url.to_string()),
-                    ("path".to_owned(), line.admitted.path.clone()),
-                ];
-                self.health.framework(role, End::Away { since: at.mono, cause, message, evidence });
-            }
-        }
     }
 
     fn perform(&mut self, role: Role, effects: Vec<Effect>) {
@@ -472,6 +384,11 @@ impl Account {
                     Some((Beat::Dead(silent), _)) => dead.push((side, silent)),
                     _ => {}
                 }
+            }
+            let lasts = |wire: &Wire| at.mono.since(wire.opened) >= LASTS;
+            if line.doubted && line.framework.as_ref().is_some_and(lasts) {
+                line.doubted = false;
+                self.health.framework(role, End::Here(at.mono));
             }
             let effects = line.link.tick(at.mono);
             self.perform(role, effects);
@@ -554,30 +471,15 @@ fn send(wire: Option<&Wire>, frame: Frame) {
     }
 }
 
+/// Who accepts and then refuses has done so by then: node-karin takes 3 s.
+const LASTS: Duration = Duration::from_secs(5);
 /// How the error of a connection begins that we gave up.
 const HALF_OPEN: &str = "half-open";
-
-fn half_open(close: &mooring_core::observation::Close) -> bool {
-    close.error.as_deref().is_some_and(|error| error.starts_with(HALF_OPEN))
-}
-
-fn evidence(close: &mooring_core::observation::Close) -> Evidence {
-    let mut evidence = vec![("open_for".to_owned(), short(close.age))];
-    let code = close.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-    evidence.push(("close.code".to_owned(), code));
-    if !close.reason.is_empty() {
-        evidence.push(("close.reason".to_owned(), clip(&close.reason, 120)));
-    }
-    if let Some(error) = &close.error {
-        evidence.push(("error".to_owned(), clip(error, 200)));
-    }
-    evidence
-}
 
 /// Gives a goodbye the time to be sent and answered.
 fn linger(socket: Socket) {
     tokio::spawn(async move {
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         drop(socket);
     });
 }

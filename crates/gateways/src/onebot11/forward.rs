@@ -124,7 +124,7 @@ impl Watch {
                 match heard {
                     Heard::Ended(ended) => return self.ended(at, ended),
                     Heard::Stalled(stalled) => drop(wire.pulse.stalled(at.mono, stalled)),
-                    Heard::Alive => wire.pulse.heard(at.mono),
+                    Heard::Alive(_) => wire.pulse.heard(at.mono),
                     Heard::Frame(frame) => {
                         wire.pulse.heard(at.mono);
                         self.learn(at.mono, &frame);

@@ -20,7 +20,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use mooring_core::limits::{MAX_MESSAGE, clip};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
@@ -111,8 +111,8 @@ impl AsyncWrite for Gentle {
 pub enum Heard {
     /// A message.
     Frame(Frame),
-    /// A ping, answered already, or a pong.
-    Alive,
+    /// A ping, answered already, or a pong. It takes room too: nobody can send more of them than are looked at.
+    Alive(#[expect(dead_code, reason = "held until it was looked at")] Option<OwnedSemaphorePermit>),
     /// Nothing can be read for want of room (`true`), or reading goes on (`false`).
     Stalled(bool),
     /// It is over. Nothing comes after this.
@@ -185,12 +185,9 @@ async fn read(mut stream: SplitStream<WebSocketStream<Stream>>, heard: impl Fn(H
     let mut ended = Ended::default();
     while let Some(next) = stream.next().await {
         let payload = match next {
-            Ok(Message::Text(text)) => Payload::Text(text),
-            Ok(Message::Binary(bytes)) => Payload::Binary(bytes),
-            Ok(Message::Ping(_) | Message::Pong(_)) => {
-                heard(Heard::Alive);
-                continue;
-            }
+            Ok(Message::Text(text)) => Some(Payload::Text(text)),
+            Ok(Message::Binary(bytes)) => Some(Payload::Binary(bytes)),
+            Ok(Message::Ping(_) | Message::Pong(_)) => None,
             Ok(Message::Close(frame)) => {
                 ended.code = Some(frame.as_ref().map_or(1005, |f| f.code.into()));
                 ended.reason = frame.map(|f| clip(f.reason.as_str(), MAX_MESSAGE)).unwrap_or_default();
@@ -206,7 +203,8 @@ async fn read(mut stream: SplitStream<WebSocketStream<Stream>>, heard: impl Fn(H
                 break;
             }
         };
-        let size = u32::try_from(payload.bytes().len() / 1024 + 1).unwrap_or(ROOM).min(ROOM);
+        let size = payload.as_ref().map_or(0, |payload| payload.bytes().len());
+        let size = u32::try_from(size / 1024 + 1).unwrap_or(ROOM).min(ROOM);
         let taken = if let Ok(taken) = Arc::clone(&room).try_acquire_many_owned(size) {
             Some(taken)
         } else {
@@ -215,7 +213,10 @@ async fn read(mut stream: SplitStream<WebSocketStream<Stream>>, heard: impl Fn(H
             heard(Heard::Stalled(false));
             taken
         };
-        heard(Heard::Frame(Frame { payload, room: taken }));
+        heard(match payload {
+            Some(payload) => Heard::Frame(Frame { payload, room: taken }),
+            None => Heard::Alive(taken),
+        });
     }
     heard(Heard::Ended(ended));
 }

@@ -262,7 +262,8 @@ impl Link {
         self.framework = Framework::Up;
         self.redial.opened(now);
         self.greeted = (now, false);
-        self.settling = (!self.kept.is_empty()).then(|| (now, now.after(SETTLE)));
+        let wait = !self.kept.is_empty() || self.asks_first == Some(true);
+        self.settling = wait.then(|| (now, now.after(SETTLE)));
         self.lifecycle
             .iter()
             .cloned()

@@ -55,7 +55,7 @@ impl Wire {
     ) -> Option<SessionClose> {
         let clean = matches!(close.code, Some(1000 | 1001)) || close.by_us;
         Some(SessionClose {
-            id: SessionId::new(format!("{end}-{}", self.number)).ok()?,
+            id: session_id(instance, end, self.number)?,
             source: Source::Adapter,
             instance: Some(instance.clone()),
             peer: self.peer.clone(),
@@ -74,6 +74,12 @@ impl Wire {
             message: clip(&verdict.1, mooring_core::session::MAX_SESSION_TEXT),
         })
     }
+}
+
+/// Numbers are an account's own, so its name is part of the id, as far as it fits.
+fn session_id(instance: &InstanceId, end: &str, number: u64) -> Option<SessionId> {
+    let name: String = instance.as_str().chars().take(24).collect();
+    SessionId::new(format!("{name}.{end}.{number}")).ok()
 }
 
 /// A duration in words.

@@ -72,6 +72,20 @@ async fn a_framework_that_refuses_is_named_with_the_remedy() {
 }
 
 #[tokio::test]
+async fn a_framework_that_accepts_and_hangs_up_is_not_well_each_time() {
+    let framework = Program::start("yunzai.js", &["--dialect", "terminate"]).await;
+    let between = Between::start(before(&framework.address)).await;
+    let _bot = implementation(&between.address, PATH, &[]).await;
+    until("several dials", async || {
+        let stats = framework.stats().await;
+        (stats["paths"].as_array()?.len() >= 5).then_some(())
+    })
+    .await;
+    let well = between.history(C::Reachable).iter().filter(|c| c.status == Status::True).count();
+    assert!(well <= 1, "only the first time it was believed: {well}");
+}
+
+#[tokio::test]
 async fn a_wrong_dial_in_is_told_what_is_right_and_noticed() {
     let (_folder, token_file) = secret(TOKEN);
     let settings = Settings { token_file: Some(token_file), ..before("127.0.0.1:9") };
