@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use mooring_proto::v1::{OrderAction, Phase};
-use mooring_tests::faults::program::python;
+use mooring_tests::faults::Part;
+use mooring_tests::faults::program::python_command;
 use mooring_tests::faults::proxy::{Proxy, Settings, front};
-use mooring_tests::gateway::http;
+use mooring_tests::gateway::{free_port, http};
+use mooring_tests::wait::until;
 use mooring_tests::world::{AGENT, Watched, World};
 use rustix::process::Signal;
 use tokio_tungstenite::tungstenite::Message;
@@ -17,14 +19,19 @@ use super::{has_remedy, orders_on, row};
 
 #[tokio::test]
 async fn an_upgrade_that_the_outer_proxy_keeps_is_located_and_mended_by_the_line_shown() {
-    let (_twin, backend) = python("bisheng/twin.py", &[]).await;
+    let port = free_port().to_string();
+    let backend = format!("127.0.0.1:{port}");
+    let twin = Part::process("twin", &mut python_command("bisheng/twin.py", &["--port", &port]));
+    until("the twin to listen", || async {
+        tokio::net::TcpStream::connect(&backend).await.map(drop).map_err(|e| format!("{e}\n{}", twin.log()))
+    })
+    .await;
     let inner = front(Proxy::Nginx, &backend, Settings::default()).await;
     let outer = front(Proxy::Apache, &inner.address, Settings::stripped()).await;
 
     // Somebody's workflow runs, unsaved: it would be stopped if its session were closed.
-    let login: serde_json::Value =
-        serde_json::from_str(&http(&backend, "GET", "/twin/token").await).expect("a login");
-    let cookie = login["token"].as_str().expect("a token");
+    let login = http(&backend, "GET", "/twin/token").await;
+    let cookie = login.trim().trim_matches('"');
     let url = format!("ws://{backend}/api/v1/workflow/chat/w1?chat_id=");
     let mut request = url.into_client_request().expect("a request");
     let cookie = format!("access_token_cookie={cookie}").parse().expect("a header");
@@ -37,7 +44,7 @@ async fn an_upgrade_that_the_outer_proxy_keeps_is_located_and_mended_by_the_line
 
     let gateway = format!("agents/{AGENT}/gateways/bisheng");
     let more = format!(
-        "kind = \"bisheng\"\n[gateway.bisheng]\nbackend = \"http://{backend}\"\npoll = \"300ms\"\nwalk = \"1s\"\n\
+        "kind = \"bisheng\"\n[gateway.bisheng]\nbackend = \"http://{backend}\"\npoll = \"500ms\"\nwalk = \"1s\"\n\
          hops = [{{ name = \"public\", url = \"ws://{}\" }}, {{ name = \"nginx\", url = \"ws://{}\" }}]\n",
         outer.address, inner.address
     );

@@ -55,6 +55,9 @@ pub struct TurnedAway {
     pub id: Option<InstanceId>,
     /// What it dialled.
     pub path: String,
+    /// It may become an account by being wrong: it shows the token that is demanded, if one is, and is on the list, if there
+    /// is one. Who cannot be told from a stranger does not fill the fleet with names.
+    pub believed: bool,
 }
 
 /// Judges a request. `token`: what is demanded.
@@ -71,12 +74,20 @@ pub fn check(
     let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
     let shown = clip(uri.path(), MAX_SHOWN);
     let id = header("x-self-id").and_then(|id| InstanceId::new(id).ok());
+    let shown_token = shown_token(header(header::AUTHORIZATION.as_str()), uri.query());
+    let right_token = token.is_none_or(|token| {
+        shown_token.as_ref().is_some_and(|shown| bool::from(shown.as_bytes().ct_eq(token.as_bytes())))
+    });
+    let listed = |id: &InstanceId| {
+        settings.self_ids.is_empty() || settings.self_ids.iter().any(|known| known == id.as_str())
+    };
     let away = |status, cause: Option<Cause>, words: String| TurnedAway {
         status,
         cause,
         words,
         id: id.clone(),
         path: shown.clone(),
+        believed: right_token && id.as_ref().is_some_and(listed),
     };
     let right = settings.right_path();
     let Some(path) = settings.route(uri.path()) else {
@@ -90,8 +101,7 @@ pub fn check(
         let words = "this is where a OneBot 11 implementation dials in by reverse WebSocket; what came is no WebSocket upgrade (version 13): if a proxy is between, it must pass the Upgrade and Connection headers".to_owned();
         return Err(away(StatusCode::UPGRADE_REQUIRED, None, words));
     }
-    let shown_token = shown_token(header(header::AUTHORIZATION.as_str()), uri.query());
-    if let Some(token) = token {
+    if !right_token {
         let words = |what: &str| {
             format!(
                 "{what}: the implementation's access token must be the one in the agent's `token_file`, sent as `Authorization: Bearer …`"
@@ -102,14 +112,10 @@ pub fn check(
                 let words = words("no access token was sent");
                 return Err(away(StatusCode::UNAUTHORIZED, Some(Cause::TokenMissing), words));
             }
-            Some(shown) if !bool::from(shown.as_bytes().ct_eq(token.as_bytes())) => {
-                return Err(away(
-                    StatusCode::FORBIDDEN,
-                    Some(Cause::TokenRefused),
-                    words("the access token is wrong"),
-                ));
+            Some(_) => {
+                let words = words("the access token is wrong");
+                return Err(away(StatusCode::FORBIDDEN, Some(Cause::TokenRefused), words));
             }
-            Some(_) => {}
         }
     }
     let missing = |words: String| away(StatusCode::BAD_REQUEST, Some(Cause::HeaderMissing), words);
@@ -120,7 +126,7 @@ pub fn check(
         let words = format!("the header X-Self-ID says `{}`, which is no account id", clip(said, MAX_SHOWN));
         return Err(missing(words));
     };
-    if !settings.self_ids.is_empty() && !settings.self_ids.iter().any(|known| known == id.as_str()) {
+    if !listed(&id) {
         let words = format!("account {id} may not dial in here: it is not in `self_ids`");
         return Err(away(StatusCode::FORBIDDEN, Some(Cause::HeaderMissing), words));
     }

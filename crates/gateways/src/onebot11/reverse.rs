@@ -88,12 +88,13 @@ impl Host for House {
             tracing::warn!(%from, path = %away.path, status, tries, words = %away.words, "a OneBot dial-in was turned away");
         }
         let Some(cause) = away.cause.filter(|_| noticed.tries >= SURE) else { return };
-        // Nobody becomes an account by being wrong; who says no known name is, where there is but one, that one.
+        // Who says no known name, and cannot be believed, is the only account there is, where there is but one.
         let only = || {
             let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
             accounts.keys().next().filter(|_| accounts.len() == 1).cloned()
         };
-        let Some(id) = away.id.clone().filter(|id| self.inbox(id, false).is_some()).or_else(only) else {
+        let Some(id) = away.id.clone().filter(|id| self.inbox(id, away.believed).is_some()).or_else(only)
+        else {
             return;
         };
         if let Some(inbox) = self.inbox(&id, false) {
