@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::diagnosis::{LinkSaw, Saw};
+use mooring_core::kind::Kind;
 use mooring_core::observation::Close;
 use mooring_doctor::{Dial, Exam, Examination, examine};
 use mooring_runtime::tls::{ClientTls, ClientTlsConfig};
@@ -98,7 +99,7 @@ pub async fn judge(fault: &Fault, scene: &Scene, eyes: Eyes) -> Judged {
     exam.namespace.clone_from(&scene.namespace);
     exam.watch = fault.watch;
     exam.pace = Duration::from_millis(20);
-    exam.told = told(&scene.seen);
+    exam.told = told(&scene.seen, scene.expect == Some(Kind::Onebot11));
     Judged { examination: Box::pin(examine(&exam, |_, _| {})).await }
 }
 
@@ -108,12 +109,12 @@ fn trust(ca: &std::path::Path) -> Arc<ClientConfig> {
 }
 
 /// What clients saw, as evidence. A server's view tells what its client did.
-fn told(views: &[ClientView]) -> Vec<Saw> {
+fn told(views: &[ClientView], onebot: bool) -> Vec<Saw> {
     let client = |v: &&ClientView| v.side == Side::Client;
-    views.iter().filter(client).map(|view| saw(view, views)).collect()
+    views.iter().filter(client).map(|view| saw(view, views, onebot)).collect()
 }
 
-fn saw(view: &ClientView, all: &[ClientView]) -> Saw {
+fn saw(view: &ClientView, all: &[ClientView], onebot: bool) -> Saw {
     let engine = view.promise.is_some();
     let together = all
         .iter()
@@ -126,7 +127,7 @@ fn saw(view: &ClientView, all: &[ClientView]) -> Saw {
         pings: view.heard_pings,
         sent_pong: engine.then_some(view.sent_pong > 0),
         sent_connect: engine.then_some(view.sent_connect),
-        sent_text: engine.then_some(view.sent_text > 0),
+        sent_text: (engine || onebot).then_some(view.sent_text > 0),
         others: u32::try_from(together).unwrap_or(u32::MAX),
         ..LinkSaw::default()
     };

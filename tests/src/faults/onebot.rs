@@ -27,10 +27,10 @@ pub(super) const FAULTS: &[Fault] = &[
     well("ok-koishi", "Koishi takes an implementation", || Box::pin(koishi(Asked::well("/onebot")))),
     well("ok-karin", "node-karin takes an implementation", || Box::pin(karin(Asked::well("/onebot/v11/ws")))),
     well("ok-yunzai", "Yunzai takes an implementation", || Box::pin(yunzai(Asked::well("/OneBotv11"), &[]))),
-    row("H12-yunzai", "Yunzai boots: upgrades are parked", Cause::HandshakeTimedOut, || {
+    row("H12-yunzai", "Yunzai boots: upgrades are parked", Cause::UpgradeIgnored, || {
         Box::pin(yunzai(Asked::well("/OneBotv11"), &["--boot", "10m"]))
     })
-    .also(&[Cause::GatewayStalled]),
+    .also(&[Cause::HandshakeTimedOut]),
     row("H14-koishi", "Koishi has another path", Cause::WrongPath, || Box::pin(koishi(Asked::well("/ws")))),
     row("H15-koishi-id", "Koishi has no bot of this id", Cause::HeaderMissing, || {
         Box::pin(koishi(Asked { id: Some(STRANGER), ..Asked::well("/onebot") }))

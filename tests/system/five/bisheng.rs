@@ -45,8 +45,8 @@ async fn an_upgrade_that_the_outer_proxy_keeps_is_located_and_mended_by_the_line
     let gateway = format!("agents/{AGENT}/gateways/bisheng");
     let more = format!(
         "kind = \"bisheng\"\n[gateway.bisheng]\nbackend = \"http://{backend}\"\npoll = \"500ms\"\nwalk = \"1s\"\n\
-         hops = [{{ name = \"public\", url = \"ws://{}\" }}, {{ name = \"nginx\", url = \"ws://{}\" }}]\n",
-        outer.address, inner.address
+         hops = [{{ name = \"nginx\", url = \"http://{}\" }}, {{ name = \"public\", url = \"http://{}\" }}]\n",
+        inner.address, outer.address
     );
     let from = Instant::now();
     let world = World::start(&[Watched { id: "bisheng".to_owned(), url: String::new(), more }]).await;

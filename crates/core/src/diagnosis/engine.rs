@@ -254,6 +254,7 @@ impl Clue {
                 };
                 case.findings.iter().filter(like).count() > 1
             }),
+            Self::WasSending => link.is_some_and(|l| l.sent_text == Some(true)),
             Self::Others => link.is_some_and(|l| l.others > 0),
         }
     }

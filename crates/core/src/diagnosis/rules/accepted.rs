@@ -5,6 +5,7 @@ use super::super::sign::Sign::*;
 use super::lifts::{NO_ENGINE_ON_HOST, ONEBOT, OTHER_PATH_WORKS, OTHER_SLASH_WORKS};
 use super::{Clue, Rule, lift, rule};
 use crate::cause::Cause as C;
+use crate::kind::Kind;
 
 pub(super) const RULES: &[Rule] = &[
     // A 101, and then.
@@ -61,6 +62,20 @@ pub(super) const RULES: &[Rule] = &[
     ),
     // Established links.
     rule(
+        C::ApiUnresponsive,
+        15,
+        &[CutInSilence],
+        &[
+            lift(20, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
+            lift(
+                50,
+                Clue::WasSending,
+                "the client was sending when it was cut: events flowed, and something else was waited for",
+                "切断时客户端仍在发送：事件正常，对端等待的是别的应答",
+            ),
+        ],
+    ),
+    rule(
         C::IdleCut,
         55,
         &[CutInSilence],
@@ -89,6 +104,7 @@ pub(super) const RULES: &[Rule] = &[
                 "a session with pings is cut too",
                 "持续 ping 的会话同样被切断",
             ),
+            lift(-40, Clue::WasSending, "the client was sending when it was cut", "切断时客户端仍在发送"),
             lift(-30, Clue::Others, "many others ended in the same moment", "大量其他会话同时断开"),
         ],
     ),

@@ -46,6 +46,8 @@ pub(super) enum Clue {
     Again,
     /// Many others ended in the same moment.
     Others,
+    /// Our end, or the client told of, was sending when the other cut it.
+    WasSending,
 }
 
 /// A clue, and how much it moves the rule.
