@@ -14,6 +14,7 @@ use crate::workspace::Workspace;
 const SAMPLES: &[(&str, &str)] = &[
     ("mooring-controller", "deploy/samples/controller.toml"),
     ("mooring-agent", "deploy/samples/agent.toml"),
+    ("mooring-agent", "deploy/samples/agent-gateways.toml"),
     ("mooring-controller", "deploy/kubernetes/config/controller.toml"),
     ("mooring-agent", "deploy/kubernetes/config/agent.toml"),
 ];

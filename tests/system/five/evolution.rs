@@ -52,13 +52,29 @@ async fn an_instance_that_lost_its_line_is_reconnected_and_the_effect_is_seen() 
     let shop = instance("shop");
     world.api.phase(&shop, Phase::Healthy).await;
 
+    // The line hangs: nothing is retried, no event comes, and REST says `connecting` for ever.
+    let from = Instant::now();
+    make(&address, "instances/shop/hang").await;
+    let lost = world.api.event_of(&shop, "NoUpstreamLink").await;
+    make(&address, "instances/shop/heal").await;
+    let order = world.api.order_in(&shop, OrderState::Succeeded).await;
+    assert_eq!(order.action(), OrderAction::Reconnect, "{lost:?} {order:#?}");
+    world.api.phase(&shop, Phase::Healthy).await;
+    row(
+        "Evolution API",
+        "an instance hangs in `connecting`: the upgrade to WhatsApp was answered with 502",
+        "`NoUpstreamLink` after 10 s (`ConnectingStuck` after 60 s)",
+        "reconnected it by `POST restart`, the only order that frees it; seen open",
+        from,
+    );
+
     // A login that is refused for good: a human's, and nobody else's.
     let from = Instant::now();
     make(&address, "instances/shop/terminal?code=401").await;
     world.api.cause(&shop, "LoginRevoked").await;
     world.api.phase(&shop, Phase::NeedsHuman).await;
     has_remedy(&world, &shop).await;
-    assert_eq!(orders_on(&world, &shop).await, vec![], "a revoked login is not retried");
+    assert_eq!(orders_on(&world, &shop).await.len(), 1, "a revoked login is not retried");
     row(
         "Evolution API",
         "the account was logged out (401)",
