@@ -5,7 +5,7 @@
 //! under way ends in good order and no other is begun: what is examined may die of a careless end.
 //!
 //! The controller is not trusted with more than it may ask: the question is checked here as if nobody had, hosts are this
-//! agent's own ([`hosts`]), secrets go where they always go ([`exam`]), and there are only so many ([`quota`]).
+//! agent's own (`hosts`), secrets go where they always go (`exam`), and there are only so many (`quota`).
 
 mod exam;
 mod hosts;

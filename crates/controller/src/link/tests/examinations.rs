@@ -40,7 +40,7 @@ async fn each_step_comes_to_who_asked_and_the_diagnosis_is_the_end() {
     assert_eq!(begin(&w).unwrap_err(), ExamineError::NotAttached(agent()));
     let mut peer = w.attach_able(1).await;
     let (mut first, mut second) = (begin(&w).unwrap(), begin(&w).unwrap());
-    let (one, two) = (peer.to_examine().await, peer.to_examine().await);
+    let (one, two) = (peer.examination().await, peer.examination().await);
     assert!(one.number != two.number && one.request.unwrap().name == "agents/a/gateways/g");
     says(&peer, two.number, finding("of the second")).await;
     says(&peer, one.number, finding("of the \u{1b}[1mfirst")).await;
@@ -65,14 +65,14 @@ async fn an_asker_that_goes_away_is_told_to_the_agent_and_leaves_its_place() {
     let mut open: Vec<Examining> = (0..AT_ONCE).map(|_| begin(&w).unwrap()).collect();
     let mut numbers = Vec::new();
     for _ in 0..AT_ONCE {
-        numbers.push(peer.to_examine().await.number);
+        numbers.push(peer.examination().await.number);
     }
     assert_eq!(begin(&w).unwrap_err(), ExamineError::Busy(agent()));
     drop(open.pop());
-    let withdrawn = peer.to_examine().await;
+    let withdrawn = peer.examination().await;
     assert_eq!((Some(&withdrawn.number), withdrawn.request), (numbers.last(), None));
     let third = begin(&w).unwrap();
-    assert!(peer.to_examine().await.request.is_some());
+    assert!(peer.examination().await.request.is_some());
     // One that was over is not withdrawn any more.
     says(&peer, numbers[0], diagnosis()).await;
     assert_eq!(next(&mut open[0]).await, Some(Ok(diagnosis())));
@@ -90,7 +90,7 @@ async fn examinations_die_with_the_attachment_and_old_agents_have_none() {
     drop(peer);
     let mut peer = w.attach_able(1).await;
     let mut examining = begin(&w).unwrap();
-    peer.to_examine().await;
+    peer.examination().await;
     drop(peer);
     assert_eq!(next(&mut examining).await, Some(Err(ExamineError::Gone(agent()))));
     assert_eq!(next(&mut examining).await, None);
@@ -104,7 +104,7 @@ async fn a_hostile_answer_ends_the_stream() {
         let w = World::new().await;
         let mut peer = w.attach_able(boot).await;
         let mut examining = begin(&w).unwrap();
-        let mut bad = answer_to_pb(peer.to_examine().await.number, finding("x"));
+        let mut bad = answer_to_pb(peer.examination().await.number, finding("x"));
         spoil(&mut bad);
         peer.say(Up::Examine(bad)).await;
         let status = peer.heard().await.unwrap_err();
@@ -117,7 +117,7 @@ async fn a_hostile_answer_ends_the_stream() {
     let w = World::new().await;
     let mut peer = w.attach_able(1).await;
     let _examining = begin(&w).unwrap();
-    let number = peer.to_examine().await.number;
+    let number = peer.examination().await.number;
     for _ in 0..=MAX_STEPS {
         says(&peer, number, finding("and another")).await;
     }

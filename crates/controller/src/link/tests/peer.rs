@@ -180,7 +180,7 @@ impl Peer {
     }
 
     /// What it is to examine next, or no longer.
-    pub(super) async fn to_examine(&mut self) -> pb::ExamineQuestion {
+    pub(super) async fn examination(&mut self) -> pb::ExamineQuestion {
         match self.next().await {
             Down::Examine(question) => question,
             other => panic!("{other:?}"),
