@@ -16,6 +16,7 @@ pub mod app;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod doctor;
 pub mod executor;
 pub mod inbox;
 pub mod ledger;

@@ -167,6 +167,8 @@ mod tests {
             "drain --reason x",
             "drain chat",
             "resume chat",
+            "doctor",
+            "doctor --from chat --header x:y",
         ] {
             let error = parse(wrong).err().unwrap_or_else(|| panic!("`{wrong}` was taken"));
             assert_eq!(error.exit_code(), i32::from(crate::failure::USAGE), "{wrong}");
@@ -213,6 +215,9 @@ mod tests {
             "completion zsh",
             "up --demo --api 127.0.0.1:0",
             "version",
+            "doctor chat",
+            "doctor --from host-a wss://chat.example/ws --watch 90s",
+            "doctor --from agents/a/gateways/chat -o json",
         ] {
             if let Err(error) = parse(right) {
                 panic!("`{right}`: {error}");

@@ -6,8 +6,8 @@
 
 pub(crate) mod session;
 
-use mooring_core::id::{GatewayRef, InstanceRef, Target};
-use mooring_proto::v1::{ListGatewaysRequest, ListInstancesRequest};
+use mooring_core::id::{AgentId, GatewayRef, InstanceRef, Target};
+use mooring_proto::v1::{ListAgentsRequest, ListGatewaysRequest, ListInstancesRequest};
 
 use crate::client::{Client, pages};
 use crate::failure::{Failure, Outcome};
@@ -50,6 +50,45 @@ pub(crate) async fn resolve(client: &Client, given: &str, want: Want) -> Outcome
 /// As [`resolve`], for an instance.
 pub(crate) async fn resolve_instance(client: &Client, given: &str) -> Outcome<String> {
     Ok(resolve(client, given, Want::Instance).await?.to_string())
+}
+
+/// Finds who is to look at something: an agent or one of its gateways, by name. A name that is both is the gateway's.
+pub(crate) async fn resolve_post(client: &Client, given: &str) -> Outcome<String> {
+    if let Some(agent) = given.strip_prefix("agents/").filter(|rest| !rest.contains('/')) {
+        let agent = AgentId::new(agent).map_err(|e| Failure::Usage(e.to_string()))?;
+        return Ok(format!("agents/{agent}"));
+    }
+    if given.starts_with("agents/") {
+        return Ok(full(given, Want::Gateway)?.to_string());
+    }
+    let ids = ids(given)?;
+    let gateways = gateways(client, &ids).await?;
+    let agents = agents(client).await?;
+    post(given, &ids, &gateways, &agents)
+}
+
+async fn agents(client: &Client) -> Outcome<Vec<AgentId>> {
+    let (all, _) = pages(None, async |page_size, page_token| {
+        let request = ListAgentsRequest { page_size, page_token, ..ListAgentsRequest::default() };
+        let answer = client.call(client.fleet().list_agents(request)).await?;
+        Ok((answer.agents, answer.next_page_token))
+    })
+    .await?;
+    Ok(all.iter().filter_map(|a| AgentId::new(a.name.strip_prefix("agents/")?).ok()).collect())
+}
+
+/// The decision: pure.
+fn post(given: &str, ids: &[String], gateways: &[GatewayRef], agents: &[AgentId]) -> Outcome<String> {
+    match candidates(ids, Want::Gateway, gateways, &[]).as_slice() {
+        [one] => Ok(one.to_string()),
+        [] => match ids {
+            [id] if agents.iter().any(|agent| agent.as_str() == id) => Ok(format!("agents/{id}")),
+            _ => Err(Failure::Problem(format!(
+                "there is no gateway or agent `{given}`; `mooring gateways` and `mooring agents` show what there is"
+            ))),
+        },
+        several => Err(ambiguous(given, several)),
+    }
 }
 
 fn full(given: &str, want: Want) -> Outcome<Target> {
@@ -248,6 +287,21 @@ mod tests {
         assert!(error.contains(INSTANCES[0]) && error.contains(INSTANCES[1]), "{error}");
         assert!(found("feed", Want::Instance).is_err());
         assert!(found("feed", Want::Gateway).is_err());
+    }
+
+    #[test]
+    fn who_looks_is_a_gateway_or_else_an_agent() {
+        let gateways: Vec<GatewayRef> =
+            ["agents/a/gateways/chat", "agents/b/gateways/chat", "agents/b/gateways/a"]
+                .map(|n| n.parse().unwrap())
+                .to_vec();
+        let agents = ["a", "b"].map(|id| AgentId::new(id).unwrap());
+        let found = |given: &str| post(given, &ids(given)?, &gateways, &agents);
+        assert_eq!(found("a/chat").unwrap(), "agents/a/gateways/chat");
+        assert_eq!(found("a").unwrap(), "agents/b/gateways/a");
+        assert_eq!(found("b").unwrap(), "agents/b");
+        assert!(found("chat").unwrap_err().to_string().contains("ambiguous"));
+        assert!(found("c").unwrap_err().to_string().contains("there is no gateway or agent `c`"));
     }
 
     #[test]

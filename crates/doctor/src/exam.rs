@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use mooring_core::diagnosis::{Case, MAX_PLACES, Place, Probe, Saw};
 use mooring_core::kind::Kind;
-use mooring_wire::{Target, TargetError, Timeouts, Url};
+use mooring_wire::{Host, Reach, Target, TargetError, Timeouts, Url};
 use rustls::ClientConfig;
+use tokio::sync::watch;
 
 /// The OneBot id that probes go by: ids of QQ accounts begin at 10000, so it is nobody's.
 pub const RESERVED_ID: &str = "1";
@@ -40,6 +41,29 @@ pub struct Dial {
     pub tls: Option<Arc<ClientConfig>>,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// Whose the headers are; none: every place's.
+    pub audience: Option<Audience>,
+    /// The addresses that may be dialled; none: all.
+    pub reach: Option<Reach>,
+}
+
+/// Whom headers are for. Where whoever asks for an examination is not who knows the secrets, a place must not get them by
+/// being named: they go to these hosts only, and in clear text only where they do so anyhow. Nor does the query of an
+/// address.
+#[derive(Debug, Clone, Default)]
+pub struct Audience {
+    /// The hosts, and whether the headers go to them in clear text, too.
+    pub hosts: Vec<(Host, bool)>,
+    /// Host and port that is asked for another name than its own, and which: a pod behind its service's name.
+    pub alias: Option<((Host, u16), String)>,
+    /// The name that certificates of these hosts must be for, where it is not the host's.
+    pub server_name: Option<String>,
+}
+
+impl Audience {
+    fn holds(&self, url: &Url) -> bool {
+        self.hosts.iter().any(|(host, plain)| host == url.host() && (*plain || url.tls()))
+    }
 }
 
 impl std::fmt::Debug for Dial {
@@ -54,12 +78,18 @@ impl Dial {
         self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
+    /// Whether a place may be sent what is secret.
+    pub(crate) fn trusts(&self, url: &Url) -> bool {
+        self.audience.as_ref().is_none_or(|audience| audience.holds(url))
+    }
+
     /// A target there, with these of the headers.
     pub(crate) fn target(&self, url: &str, wanted: impl Fn(&str) -> bool) -> Result<Target, TargetError> {
-        let mut target = Target::new(url)?;
+        let mut target = self.addressed(url)?;
+        let trusted = self.trusts(target.url());
         // A role never goes out without an id, whoever asks for it: one framework dies of that.
         let alone = !self.has("x-self-id");
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().filter(|_| trusted) {
             if wanted(name) && !(alone && name.eq_ignore_ascii_case("x-client-role")) {
                 target = target.header(name, value)?;
             }
@@ -71,9 +101,31 @@ impl Dial {
             && let Some(tls) = &self.tls
         {
             target = target.tls(Arc::clone(tls));
+            let name = self.audience.as_ref().and_then(|audience| audience.server_name.as_deref());
+            if let Some(name) = name.filter(|_| trusted) {
+                target = target.server_name(name)?;
+            }
+        }
+        if let Some(reach) = &self.reach {
+            target = target.within(reach.clone());
         }
         target.timeouts = self.timeouts;
         Ok(target.require_subprotocol(!self.subprotocols.is_empty()))
+    }
+
+    /// The address, asked for by another name where it has one.
+    fn addressed(&self, url: &str) -> Result<Target, TargetError> {
+        let target = Target::new(url)?;
+        let alias = self.audience.as_ref().and_then(|audience| audience.alias.as_ref());
+        let Some(((host, port), name)) = alias else { return Ok(target) };
+        let given = target.url();
+        if (given.host(), given.port()) != (host, *port) {
+            return Ok(target);
+        }
+        let scheme = if given.tls() { "wss" } else { "ws" };
+        let query = given.query().map_or_else(String::new, |query| format!("?{query}"));
+        Target::new(&format!("{scheme}://{name}{}{query}", given.path()))?
+            .connect_to(&format!("{host}:{port}"))
     }
 }
 
@@ -87,6 +139,30 @@ pub(crate) fn is_credential(name: &str) -> bool {
     ["authorization", "cookie", "apikey", "x-api-key", "proxy-authorization"]
         .iter()
         .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Tells an examination to end early, from elsewhere; cheap to clone. Sessions that are held are closed properly.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<watch::Sender<bool>>);
+
+impl Stop {
+    /// Ends it.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was told to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits for that.
+    pub async fn stopped(&self) {
+        let mut told = self.0.subscribe();
+        // The sender is ours: it is there as long as this is.
+        let _ = told.wait_for(|stopped| *stopped).await;
+    }
 }
 
 /// One place to look at.
@@ -114,6 +190,8 @@ pub struct Exam {
     pub watch: Option<Duration>,
     /// Between two probes. Default 150 ms.
     pub pace: Duration,
+    /// Whoever asked is gone: the probe under way ends in good order, and no other is begun.
+    pub stop: Stop,
     /// What clients said of their own sessions.
     pub told: Vec<Saw>,
 }
@@ -132,6 +210,7 @@ impl Exam {
             namespace: None,
             watch: None,
             pace: Duration::from_millis(150),
+            stop: Stop::default(),
             told: Vec::new(),
         };
         exam.spot(url, false)?;
@@ -189,7 +268,8 @@ impl Exam {
             // Already sent with every upgrade.
             without.push(Probe::UpgradeWithIdentity);
         }
-        let has_token = self.dial.headers.iter().any(|(name, _)| is_credential(name))
+        let trusted = self.spots.first().is_some_and(|s| self.dial.trusts(s.target.url()));
+        let has_token = (trusted && self.dial.headers.iter().any(|(name, _)| is_credential(name)))
             || ["access_token=", "apikey=", "token="].iter().any(|key| query.contains(key));
         let engine_path = self.engine_path();
         let mut case = Case {

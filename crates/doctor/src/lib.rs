@@ -13,5 +13,5 @@ mod exam;
 mod probe;
 mod run;
 
-pub use exam::{Dial, Exam, ExamError, RESERVED_ID, Spot};
+pub use exam::{Audience, Dial, Exam, ExamError, RESERVED_ID, Spot, Stop};
 pub use run::{Examination, MAX_PROBES, examine};

@@ -20,12 +20,12 @@ pub struct Examination {
     pub diagnosis: Diagnosis,
     /// How long it took.
     pub took: Duration,
-    /// The bound on probes was reached before everything worth asking was asked.
+    /// The bound on probes was reached, or it was told to end, before everything worth asking was asked.
     pub cut_short: bool,
 }
 
 /// Examines; `seen` is told of each finding as it is made. Dropping the future half-way closes sockets at once, which is
-/// rude to what is examined: let it run to its end.
+/// rude to what is examined: let it run to its end, or end it early with [`Exam::stop`].
 pub async fn examine(exam: &Exam, mut seen: impl FnMut(&Case, &Finding)) -> Examination {
     let started = Instant::now();
     let mut case = exam.case();
@@ -33,7 +33,7 @@ pub async fn examine(exam: &Exam, mut seen: impl FnMut(&Case, &Finding)) -> Exam
     let mut next_at = started;
     let mut cut_short = false;
     while let Some(want) = wanted(&case).into_iter().find(|want| !done.contains(want)) {
-        if done.len() >= MAX_PROBES {
+        if done.len() >= MAX_PROBES || exam.stop.is_stopped() {
             cut_short = true;
             break;
         }
@@ -51,6 +51,7 @@ pub async fn examine(exam: &Exam, mut seen: impl FnMut(&Case, &Finding)) -> Exam
             case.push(finding);
         }
     }
+    cut_short |= exam.stop.is_stopped();
     let diagnosis = diagnose(&case);
     Examination { case, diagnosis, took: started.elapsed(), cut_short }
 }

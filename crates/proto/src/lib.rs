@@ -4,6 +4,7 @@
 //! here, which check ranges, lengths and names, so that what is inside is well formed. The generated code comes from
 //! protox at build time: no `protoc`, nothing checked in to go stale.
 
+pub mod examine;
 pub mod json;
 pub mod link;
 pub mod operator;
@@ -12,43 +13,39 @@ mod wkt;
 
 pub use wkt::{duration, duration_from, timestamp, timestamp_from};
 
+/// As the packages are nested: what is generated of one names the types of another by that.
+mod generated {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::allow_attributes,
+        clippy::all,
+        clippy::clone_on_ref_ptr,
+        reason = "generated code; its documentation is that of the protos"
+    )]
+    pub mod mooring {
+        pub mod v1 {
+            tonic::include_proto!("mooring.v1");
+        }
+        pub mod agent {
+            pub mod v1 {
+                tonic::include_proto!("mooring.agent.v1");
+            }
+        }
+        pub mod report {
+            pub mod v1 {
+                tonic::include_proto!("mooring.report.v1");
+            }
+        }
+    }
+}
+
 /// `mooring.agent.v1`: the link between agent and controller.
-pub mod agent_v1 {
-    #![allow(
-        missing_docs,
-        clippy::allow_attributes,
-        clippy::all,
-        clippy::clone_on_ref_ptr,
-        clippy::clone_on_ref_ptr,
-        reason = "generated code; its documentation is that of the protos"
-    )]
-    tonic::include_proto!("mooring.agent.v1");
-}
-
+pub use generated::mooring::agent::v1 as agent_v1;
 /// `mooring.report.v1`: what a gateway says of itself, and the orders it takes.
-pub mod report_v1 {
-    #![allow(
-        missing_docs,
-        clippy::allow_attributes,
-        clippy::all,
-        clippy::clone_on_ref_ptr,
-        reason = "generated code; its documentation is that of the protos"
-    )]
-    tonic::include_proto!("mooring.report.v1");
-}
-
+pub use generated::mooring::report::v1 as report_v1;
 /// `mooring.v1`: the operator API.
-pub mod v1 {
-    #![allow(
-        missing_docs,
-        clippy::allow_attributes,
-        clippy::all,
-        clippy::clone_on_ref_ptr,
-        clippy::clone_on_ref_ptr,
-        reason = "generated code; its documentation is that of the protos"
-    )]
-    tonic::include_proto!("mooring.v1");
-}
+pub use generated::mooring::v1;
 
 /// All descriptors with their comments, encoded: for reflection. Bytes, since decoding would lose custom options.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mooring.fds"));

@@ -36,5 +36,5 @@ pub use examine::{After, ExamineConfig, Examined, examine};
 pub use lag::LagMeter;
 pub use redact::Redactor;
 pub use session::{Body, Data, End, Event, HTTP_AFTER_101, Session};
-pub use target::{Limits, Target, TargetError, Timeouts};
+pub use target::{Limits, Reach, Target, TargetError, Timeouts};
 pub use url::{Host, Url, UrlError};

@@ -2,6 +2,7 @@
 //! reason that was written into the configuration.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +121,30 @@ impl Default for Limits {
     }
 }
 
+/// Which addresses may be dialled. It is asked of each address that a name has, at the dial itself: a name that has
+/// another address the next time cannot get around it.
+#[derive(Clone)]
+pub struct Reach(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl Reach {
+    /// Those for which this is true. An IPv4 address inside an IPv6 one is asked about as what it is.
+    pub fn new(admits: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(admits))
+    }
+
+    /// Whether this one may be.
+    #[must_use]
+    pub fn admits(&self, address: IpAddr) -> bool {
+        (self.0)(address.to_canonical())
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reach")
+    }
+}
+
 /// What to dial. `Debug` shows header names only, and no query.
 #[derive(Clone)]
 pub struct Target {
@@ -130,6 +155,7 @@ pub struct Target {
     subprotocol_required: bool,
     tls: Option<Arc<ClientConfig>>,
     server_name: Option<ServerName<'static>>,
+    reach: Option<Reach>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Size limits.
@@ -150,6 +176,7 @@ impl Target {
             subprotocol_required: false,
             tls: None,
             server_name: None,
+            reach: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
         })
@@ -236,6 +263,18 @@ impl Target {
             ServerName::try_from(bare.to_owned()).map_err(|_| TargetError::ServerName(name.to_owned()))?;
         self.server_name = Some(parsed);
         Ok(self)
+    }
+
+    /// Dials these addresses and no others, whatever the name resolves to.
+    #[must_use]
+    pub fn within(mut self, reach: Reach) -> Self {
+        self.reach = Some(reach);
+        self
+    }
+
+    /// Whether an address may be dialled.
+    pub(crate) fn admits(&self, address: IpAddr) -> bool {
+        self.reach.as_ref().is_none_or(|reach| reach.admits(address))
     }
 
     /// Checks what only the whole shows. A dial reports the same as a refusal; a configuration loader wants it early.

@@ -283,7 +283,7 @@ impl Talk {
                 self.queue.clear();
                 self.everything(None);
             }
-            Down::Welcome(_) | Down::Move(_) | Down::Sessions(_) => {}
+            Down::Welcome(_) | Down::Move(_) | Down::Sessions(_) | Down::Examine(_) => {}
         }
     }
 

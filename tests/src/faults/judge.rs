@@ -84,6 +84,7 @@ pub async fn judge(fault: &Fault, scene: &Scene, eyes: Eyes) -> Judged {
         tls,
         // Whatever is silent here is so for ever.
         timeouts: Timeouts { answer: Duration::from_secs(4), ..Timeouts::default() },
+        ..Dial::default()
     };
     let mut exam = Exam::new(&scene.url, dial).expect("the scene's address");
     if eyes == Eyes::All {

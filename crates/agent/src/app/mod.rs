@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 use crate::clock::now;
 use crate::config::{AgentConfig, Identity, host_name};
+use crate::doctor::Doctor;
 use crate::inbox::Inbox;
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -159,6 +160,7 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
     let directory = Directory::default();
     let (adopt, adoptions) = mpsc::channel(ADOPTIONS);
     let reporting = reporting::open(&config, &data_dir, handle, adopt.clone())?;
+    let doctor = Doctor::new(identity.agent.clone(), config.doctor.allow, handle.clone());
     let shared = Shared {
         handle: handle.clone(),
         outgoing: outgoing.clone(),
@@ -166,6 +168,7 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
         lag: lag.clone(),
         data_dir,
         directory: directory.clone(),
+        doctor: doctor.clone(),
         reporting,
         adopt,
         heritage: heritage.clone(),
@@ -194,6 +197,7 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
         outgoing: outgoing.clone(),
         desk: Arc::new(desk),
         sessions: Arc::new(directory),
+        doctor: Arc::new(doctor),
         lateness,
         metrics: metrics.clone(),
         retry,

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::heritage::Heritage;
 use super::reporting::Reporting;
+use crate::doctor::Doctor;
 use crate::metrics::Metrics;
 use crate::outbox::Outgoing;
 use crate::sessions::Directory;
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) data_dir: Arc<Path>,
     /// Where questions about sessions are answered from.
     pub(super) directory: Directory,
+    /// Who examines gateways as they are configured.
+    pub(super) doctor: Doctor,
     /// Where gateways report.
     pub(super) reporting: Option<Reporting>,
     /// Where instances that gateways make known are asked to be watched.

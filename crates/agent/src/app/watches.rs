@@ -35,6 +35,7 @@ impl Watches {
             watches.add(gateway).await?;
         }
         watches.config = config;
+        watches.shared.doctor.configured(&watches.config.gateways);
         watches.publish()?;
         Ok(watches)
     }
@@ -72,6 +73,7 @@ impl Watches {
         }
         // Sections that are read at the start only stay as they are in force, so that the next reload says so again.
         self.config.gateways = in_force;
+        self.shared.doctor.configured(&self.config.gateways);
         self.publish()?;
         if troubles.is_empty() { Ok(diff) } else { Err(troubles.join("; ")) }
     }

@@ -5,7 +5,8 @@
 use mooring_core::kind::Kind;
 use mooring_core::session::Source;
 use mooring_gateways::{Adapter, bisheng, evolution, onebot11, waha};
-use mooring_runtime::config::Problem;
+use mooring_runtime::config::{Problem, SecretFile};
+use mooring_runtime::tls::ClientTlsConfig;
 
 use super::GatewayConfig;
 
@@ -85,6 +86,100 @@ impl AdapterSettings {
             }
         }
     }
+}
+
+/// The way to what an adapter watches, for who wants to look at it from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoint {
+    /// The outermost address that is known, `ws://` or `wss://`; empty: none.
+    pub url: String,
+    /// Hops behind it, from the outside in.
+    pub via: Vec<String>,
+    /// The gateway itself, where it is not the address.
+    pub direct: Option<String>,
+    /// Headers that go along: name, what stands before the secret, and the file with it.
+    pub secret: Vec<(&'static str, &'static str, SecretFile)>,
+    /// Whom to trust.
+    pub tls: Option<ClientTlsConfig>,
+}
+
+impl AdapterSettings {
+    /// Every address in it, whatever it is for.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        match self {
+            Self::Evolution(s) => vec![s.url.clone()],
+            Self::Onebot11(s) => {
+                let listen = s.listen.map(|listen| listen.to_string());
+                [s.url.clone(), s.forward_to.clone()].into_iter().chain(listen).collect()
+            }
+            Self::Bisheng(s) => s.hops.iter().map(|hop| hop.url.clone()).chain([s.backend.clone()]).collect(),
+            Self::Waha(s) => vec![s.url.clone()],
+        }
+    }
+
+    /// The way to its WebSocket.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        let secret = |name, prefix, file: &Option<SecretFile>| {
+            file.iter().map(|file| (name, prefix, file.clone())).collect::<Vec<_>>()
+        };
+        match self {
+            Self::Evolution(s) => Endpoint {
+                url: socket(&s.url, "/"),
+                secret: secret("apikey", "", &s.api_key_file),
+                tls: Some(s.tls.clone()),
+                ..Endpoint::default()
+            },
+            Self::Onebot11(s) => {
+                let forward = s.mode == onebot11::Mode::Forward;
+                let (url, token) =
+                    if forward { (&s.url, &s.token_file) } else { (&s.forward_to, &s.forward_token_file) };
+                Endpoint {
+                    url: url.clone(),
+                    secret: secret("Authorization", "Bearer ", token),
+                    tls: Some(s.tls.clone()),
+                    ..Endpoint::default()
+                }
+            }
+            Self::Bisheng(s) => {
+                // Nobody's: closing a session of a real workflow can stop it.
+                let path = s.chat_path.replace("{id}", &uuid::Uuid::new_v4().simple().to_string());
+                let mut places: Vec<String> = s
+                    .hops
+                    .iter()
+                    .rev()
+                    .map(|hop| socket(&hop.url, &path))
+                    .chain([socket(&s.backend, &path)])
+                    .collect();
+                let url = places.remove(0);
+                let direct = places.pop();
+                Endpoint {
+                    url,
+                    via: places,
+                    direct,
+                    secret: secret("Cookie", "access_token_cookie=", &s.cookie_file),
+                    tls: Some(s.tls.clone()),
+                }
+            }
+            Self::Waha(s) => Endpoint {
+                url: socket(&s.url, "/ws"),
+                secret: secret("X-Api-Key", "", &s.api_key_file),
+                tls: Some(s.tls.clone()),
+                ..Endpoint::default()
+            },
+        }
+    }
+}
+
+/// A WebSocket address at the place of an HTTP one.
+fn socket(url: &str, path: &str) -> String {
+    let url = match url.split_once("://") {
+        Some(("http", rest)) => format!("ws://{rest}"),
+        Some(("https", rest)) => format!("wss://{rest}"),
+        _ => url.to_owned(),
+    };
+    format!("{}{path}", url.trim_end_matches('/'))
 }
 
 /// How a kind is watched when nobody says otherwise.

@@ -115,6 +115,7 @@ pub fn diff(old: &AgentConfig, new: &AgentConfig) -> Diff {
         ("health", old.health == new.health),
         ("telemetry", old.telemetry == new.telemetry),
         ("report", old.report == new.report),
+        ("doctor", old.doctor == new.doctor),
     ] {
         if !same {
             out.at_next_start.push(name);

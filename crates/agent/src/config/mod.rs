@@ -11,6 +11,7 @@
 mod adapter;
 mod bytes;
 mod diff;
+mod doctor;
 mod gateway;
 mod kernel;
 mod limits;
@@ -31,9 +32,10 @@ use mooring_runtime::telemetry::TelemetryConfig;
 use mooring_runtime::tls::ClientTlsConfig;
 use serde::{Deserialize, Serialize};
 
-pub use adapter::AdapterSettings;
+pub use adapter::{AdapterSettings, Endpoint};
 pub use bytes::ByteSize;
 pub use diff::{Changed, Diff, InstanceDiff, SourceDiff, diff};
+pub use doctor::{Allow, DoctorSection};
 pub use gateway::{ExpectConfig, GatewayConfig, HeartbeatConfig, InstanceConfig, PromiseConfig, WatchConfig};
 pub use kernel::{KernelSection, ProcessRef};
 pub use limits::LimitsConfig;
@@ -64,6 +66,8 @@ pub struct AgentConfig {
     pub telemetry: TelemetryConfig,
     /// Where gateways report to, once one is watched that way.
     pub report: ReportConfig,
+    /// What may be examined from here.
+    pub doctor: DoctorSection,
     /// What it watches.
     #[serde(rename = "gateway")]
     pub gateways: Vec<GatewayConfig>,

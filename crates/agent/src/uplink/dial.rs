@@ -129,7 +129,7 @@ impl Who {
             boot_id: self.boot.0.to_string(),
             node: self.identity.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            capabilities: vec![SESSIONS.to_owned()],
+            capabilities: vec![SESSIONS.to_owned(), mooring_proto::examine::CAPABILITY.to_owned()],
             last_sequence,
             gateways: u32::try_from(usage.gateways).unwrap_or(u32::MAX),
             instances: u32::try_from(usage.instances).unwrap_or(u32::MAX),

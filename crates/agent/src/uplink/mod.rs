@@ -23,8 +23,8 @@ use mooring_core::order::Receipt;
 use mooring_core::session::{SessionPage, SessionQuery};
 use mooring_proto::link::OrderMessage;
 use mooring_runtime::lifecycle::Tokens;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::now;
 use crate::config::{ControllerSection, Identity};
@@ -55,6 +55,18 @@ pub trait SessionDesk: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<SessionPage, String>>;
 }
 
+/// Who examines endpoints, as the uplink sees it.
+pub trait ExamineDesk: Send + Sync + 'static {
+    /// Begins an examination and returns at once. Its answers, all with that number and the last one marked, go into the
+    /// channel; it ends early, in good order, when what this returns is dropped.
+    fn examine(
+        &self,
+        number: u64,
+        request: &mooring_proto::v1::DiagnoseRequest,
+        answers: mpsc::Sender<mooring_proto::agent_v1::ExamineAnswer>,
+    ) -> DropGuard;
+}
+
 /// What the uplink works with.
 pub struct Uplink {
     /// Addresses, token, TLS.
@@ -69,6 +81,8 @@ pub struct Uplink {
     pub desk: std::sync::Arc<dyn OrderDesk>,
     /// Who knows of sessions.
     pub sessions: std::sync::Arc<dyn SessionDesk>,
+    /// Who examines.
+    pub doctor: std::sync::Arc<dyn ExamineDesk>,
     /// How late the agent itself was.
     pub lateness: Lateness,
     /// Instruments.

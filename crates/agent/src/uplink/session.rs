@@ -1,5 +1,6 @@
 //! One stream, from `Welcome` to its end.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -10,12 +11,15 @@ use mooring_core::order::{Receipt, Stage};
 use mooring_proto::agent_v1 as pb;
 use mooring_proto::agent_v1::attach_request::Message as Up;
 use mooring_proto::agent_v1::attach_response::Message as Down;
+use mooring_proto::examine::{AT_ONCE, Declined, MAX_STEPS, declined_to_pb};
 use mooring_proto::link::OrderMessage;
 use mooring_proto::sessions::{answer_to_pb, question_from_pb};
 use mooring_proto::{duration, duration_from};
 use mooring_runtime::lifecycle::Tokens;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::DropGuard;
 use tonic::Status;
 
 use super::Uplink;
@@ -33,6 +37,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 const RESERVED: usize = 8;
 /// Questions that are answered at a time; a controller asks no more than half of it.
 const MAX_QUESTIONS: usize = 64;
+/// Examinations that may be answered at a time, refusals included; a controller asks for no more than half of it.
+const MAX_EXAMINATIONS: usize = AT_ONCE * 2;
 /// Orders of one message at most; more is not a controller's doing.
 const MAX_ORDERS: usize = 10_000;
 
@@ -76,6 +82,10 @@ pub(super) struct Session<'a> {
     taking: FuturesOrdered<BoxFuture<'static, u64>>,
     /// Questions about sessions that are being answered.
     answering: FuturesUnordered<BoxFuture<'static, pb::SessionsAnswer>>,
+    /// Examinations under way for this stream, by number. Each ends when it is taken out.
+    examining: HashMap<u64, DropGuard>,
+    /// What they find.
+    findings: (mpsc::Sender<pb::ExamineAnswer>, mpsc::Receiver<pb::ExamineAnswer>),
     /// Attaching elsewhere, make before break.
     moving: Option<Mover>,
 }
@@ -93,6 +103,8 @@ impl<'a> Session<'a> {
             heard: now,
             taking: FuturesOrdered::new(),
             answering: FuturesUnordered::new(),
+            examining: HashMap::new(),
+            findings: findings(),
             moving: None,
         }
     }
@@ -124,6 +136,8 @@ impl<'a> Session<'a> {
         self.beat_at = now + attachment.beat.mul_f64(rand::random_range(0.5..1.0));
         self.taking = FuturesOrdered::new();
         self.answering = FuturesUnordered::new();
+        self.examining.clear();
+        self.findings = findings();
         self.board.attached(attachment.epoch, &attachment.controller, &attachment.address);
         let durable = self.uplink.outgoing.lock().attached(
             attachment.terms,
@@ -170,6 +184,11 @@ impl<'a> Session<'a> {
                     if !self.answering.is_empty() && at.outbound.capacity() > RESERVED =>
                 {
                     if let Err(end) = send(at, Up::Sessions(answer)) {
+                        return end;
+                    }
+                }
+                Some(answer) = self.findings.1.recv(), if at.outbound.capacity() > RESERVED => {
+                    if let Err(end) = self.found(answer, at) {
                         return end;
                     }
                 }
@@ -230,6 +249,7 @@ impl<'a> Session<'a> {
             }
             Down::Move(wish) => self.plan_move(wish),
             Down::Sessions(question) => self.answer(&question),
+            Down::Examine(question) => self.examine(&question),
             Down::Welcome(_) => {
                 let why = "the controller breaks the protocol: a second Welcome";
                 return Err(Turn::Over(StreamEnd::Lost, End::lost(why)));
@@ -289,6 +309,31 @@ impl<'a> Session<'a> {
             }
         };
         self.answering.push(answer);
+    }
+
+    fn examine(&mut self, question: &pb::ExamineQuestion) {
+        let number = question.number;
+        let Some(request) = &question.request else {
+            self.examining.remove(&number);
+            return;
+        };
+        let answers = self.findings.0.clone();
+        if self.examining.len() >= MAX_EXAMINATIONS {
+            let why = format!("the agent is at {MAX_EXAMINATIONS} examinations already");
+            let _ = answers.try_send(declined_to_pb(number, &Declined { why, retry_after: None }));
+            return;
+        }
+        let examination = self.uplink.doctor.examine(number, request, answers);
+        self.examining.insert(number, examination);
+    }
+
+    /// Passes a step of an examination on, unless nobody waits for it any more.
+    fn found(&mut self, answer: pb::ExamineAnswer, at: &Attachment) -> Result<(), Turn> {
+        let awaited = self.examining.contains_key(&answer.number);
+        if answer.last {
+            self.examining.remove(&answer.number);
+        }
+        if awaited || !answer.error.is_empty() { send(at, Up::Examine(answer)) } else { Ok(()) }
     }
 
     fn plan_move(&mut self, wish: pb::Move) {
@@ -386,6 +431,11 @@ impl<'a> Session<'a> {
             () = tokens.hard.cancelled() => {}
         }
     }
+}
+
+/// Room for every answer that may be under way.
+fn findings() -> (mpsc::Sender<pb::ExamineAnswer>, mpsc::Receiver<pb::ExamineAnswer>) {
+    mpsc::channel(MAX_EXAMINATIONS * (MAX_STEPS + 1))
 }
 
 /// How a conversation went on.

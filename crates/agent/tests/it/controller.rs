@@ -49,6 +49,8 @@ pub struct State {
     pub order_acks: Vec<u64>,
     /// Answers to questions about sessions.
     pub answers: Vec<pb::SessionsAnswer>,
+    /// Steps of examinations.
+    pub examined: Vec<pb::ExamineAnswer>,
     pub receipts: Vec<Receipt>,
     pub snapshots: u32,
     pub resent: u64,
@@ -352,6 +354,7 @@ async fn converse(
                 leave = true;
             }
             Up::Sessions(answer) => s.answers.push(answer),
+            Up::Examine(step) => s.examined.push(step),
             Up::Hello(_) => panic!("a second Hello"),
         });
         if leave {

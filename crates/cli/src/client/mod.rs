@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::Uri;
 use mooring_core::cause::Lang;
+use mooring_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use mooring_proto::v1::event_service_client::EventServiceClient;
 use mooring_proto::v1::fleet_service_client::FleetServiceClient;
 use mooring_proto::v1::order_service_client::OrderServiceClient;
@@ -77,6 +78,8 @@ services! {
     events: EventServiceClient;
     /// Sessions.
     sessions: SessionServiceClient;
+    /// Diagnoses.
+    diagnoses: DiagnosisServiceClient;
 }
 
 impl Client {

@@ -4,6 +4,7 @@
 //! things, and that needs it. Reads and watches go on, and so does the server: an orchestrator must not take the one
 //! process away that still watches. When the controller stops, everything is not serving before anything is closed.
 
+use mooring_proto::v1::diagnosis_service_server::DiagnosisServiceServer;
 use mooring_proto::v1::event_service_server::EventServiceServer;
 use mooring_proto::v1::fleet_service_server::FleetServiceServer;
 use mooring_proto::v1::order_service_server::OrderServiceServer;
@@ -16,6 +17,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::server::HealthReporter;
 
+use super::diagnosis_service::DiagnosisApi;
 use super::event_service::Events;
 use super::fleet_service::FleetApi;
 use super::order_service::Orders;
@@ -25,11 +27,12 @@ use super::sessions::SessionsApi;
 use crate::database::Database;
 
 /// Serving as long as the process does.
-const READS: [&str; 4] = [
+const READS: [&str; 5] = [
     "",
     <FleetServiceServer<FleetApi> as NamedService>::NAME,
     <EventServiceServer<Events> as NamedService>::NAME,
     <SessionServiceServer<SessionsApi> as NamedService>::NAME,
+    <DiagnosisServiceServer<DiagnosisApi> as NamedService>::NAME,
 ];
 /// Serving while the database is there.
 const WRITES: [&str; 3] = [

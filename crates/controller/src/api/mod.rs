@@ -18,6 +18,7 @@
 
 mod auth;
 mod convert;
+mod diagnosis_service;
 mod event_service;
 mod explain;
 pub mod filter;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mooring_proto::v1::diagnosis_service_server::DiagnosisServiceServer;
 use mooring_proto::v1::event_service_server::EventServiceServer;
 use mooring_proto::v1::fleet_service_server::FleetServiceServer;
 use mooring_proto::v1::order_service_server::OrderServiceServer;
@@ -20,6 +21,7 @@ use tonic::transport::server::Router;
 use tower::layer::util::{Identity, Stack};
 
 use super::auth::AuthLayer;
+use super::diagnosis_service::DiagnosisApi;
 use super::event_service::Events;
 use super::fleet_service::FleetApi;
 use super::health::Health;
@@ -83,6 +85,7 @@ pub fn router(parts: ApiParts, stopping: CancellationToken) -> (ApiRouter, Healt
         .add_service(sized!(PolicyServiceServer::new(PolicyApi(Arc::clone(&shared)))))
         .add_service(sized!(PauseServiceServer::new(Pauses(Arc::clone(&shared)))))
         .add_service(sized!(SessionServiceServer::new(SessionsApi(Arc::clone(&shared)))))
+        .add_service(sized!(DiagnosisServiceServer::new(DiagnosisApi(Arc::clone(&shared)))))
         .add_service(sized!(EventServiceServer::new(Events(shared))))
         .add_service(health_service);
     (if reflection { with_reflection(router) } else { router }, health)
@@ -102,6 +105,7 @@ fn with_reflection(router: ApiRouter) -> ApiRouter {
             .with_service_name("mooring.v1.PauseService")
             .with_service_name("mooring.v1.EventService")
             .with_service_name("mooring.v1.SessionService")
+            .with_service_name("mooring.v1.DiagnosisService")
             .with_service_name("grpc.health.v1.Health")
     };
     match (builder().build_v1(), builder().build_v1alpha()) {

@@ -9,6 +9,7 @@
 //! its numbers by the configuration; and a violation ends its stream and nobody else's.
 
 mod declare;
+mod examinations;
 mod flight;
 mod intake;
 mod news;
@@ -28,6 +29,7 @@ use mooring_proto::link::OrderMessage;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub use examinations::{Examine, ExamineError, Examining};
 pub use questions::{AskError, CAPABILITY, PATIENCE, QUESTIONS, Question};
 pub(crate) use service::agent_event;
 pub use service::{ANY_AGENT, BEATS_PER_SECOND, Link, LinkConfig};
@@ -44,6 +46,8 @@ pub enum Command {
     Probe(tokio::sync::oneshot::Sender<()>),
     /// Ask the agent this.
     Ask(Box<Question>),
+    /// Have the agent examine this.
+    Examine(Box<Examine>),
 }
 
 /// A session, as others see it.
@@ -59,6 +63,8 @@ pub struct SessionHandle {
     pub replaced: CancellationToken,
     /// Places for questions about sessions; none: the agent cannot be asked.
     pub questions: Option<Arc<Semaphore>>,
+    /// Places for examinations; none: the agent cannot examine.
+    pub examinations: Option<Arc<Semaphore>>,
 }
 
 /// All sessions, by agent.

@@ -10,6 +10,7 @@ use mooring_core::limits::clip;
 use mooring_proto::agent_v1 as pb;
 use mooring_proto::agent_v1::agent_service_server::AgentService;
 use mooring_proto::duration;
+use mooring_proto::examine::AT_ONCE;
 use mooring_proto::link::printable;
 use mooring_runtime::auth::TokenSet;
 use mooring_store::{AgentRecord, Attach, EventKind, NewEvent, Store};
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use super::intake::Intake;
 use super::session::{Cadence, Context, OUTBOUND, Session};
-use super::{CAPABILITY, Command, QUESTIONS, SessionHandle, Sessions};
+use super::{CAPABILITY, Command, QUESTIONS, SessionHandle, Sessions, examinations};
 use crate::api::status;
 use crate::config::AgentsConfig;
 use crate::database::{Database, now};
@@ -175,13 +176,14 @@ impl Link {
         let (outbound, responses) = mpsc::channel(OUTBOUND);
         let (ear, commands) = mpsc::channel(OUTBOUND);
         let replaced = CancellationToken::new();
-        let can_be_asked = hello.capabilities.iter().any(|c| c == CAPABILITY);
+        let able = |to: &str| hello.capabilities.iter().any(|c| c == to);
         let handle = SessionHandle {
             epoch: attached.epoch,
             boot,
             commands: ear,
             replaced: replaced.clone(),
-            questions: can_be_asked.then(|| Arc::new(Semaphore::new(QUESTIONS))),
+            questions: able(CAPABILITY).then(|| Arc::new(Semaphore::new(QUESTIONS))),
+            examinations: able(examinations::CAPABILITY).then(|| Arc::new(Semaphore::new(AT_ONCE))),
         };
         if !self.sessions.put(agent.clone(), handle) {
             return Err(Status::aborted("a newer attachment of this agent has taken over"));

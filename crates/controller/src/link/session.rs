@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::Command;
+use super::examinations::Examinations;
 use super::intake::{Intake, Verdict};
 use super::questions::Questions;
 use super::settle::{Overtaken, Settling};
@@ -107,6 +108,7 @@ impl Session {
         let mut probes: Vec<oneshot::Sender<()>> = Vec::new();
         // Whoever still waits for an answer when this ends is told by it that there will be none.
         let mut questions = Questions::default();
+        let mut examinations = Examinations::default();
         loop {
             let silent_at = heard + self.cadence.silence;
             tokio::select! {
@@ -160,6 +162,11 @@ impl Session {
                             Ok(false) => self.context.metrics.answer_ignored(),
                             Err(invalid) => return self.violation(&format!("an answer about sessions: {invalid}")),
                         },
+                        Some(pb::attach_request::Message::Examine(answer)) => match examinations.answer(answer) {
+                            Ok(true) => {}
+                            Ok(false) => self.context.metrics.answer_ignored(),
+                            Err(invalid) => return self.violation(&format!("an examination: {invalid}")),
+                        },
                         Some(pb::attach_request::Message::Hello(_)) => return self.violation("a second Hello"),
                         // Something newer than this controller: ignored, as unknown fields are.
                         None => {}
@@ -198,6 +205,13 @@ impl Session {
                             return End::new(StreamEnd::Lost, None);
                         }
                     }
+                    Command::Examine(examine) => {
+                        if let Some(question) = examinations.ask(*examine)
+                            && !self.send(pb::attach_response::Message::Examine(question)).await
+                        {
+                            return End::new(StreamEnd::Lost, None);
+                        }
+                    }
                     Command::Probe(answer) => {
                         probes.push(answer);
                         number += 1;
@@ -206,6 +220,11 @@ impl Session {
                         }
                     }
                 },
+                withdrawn = examinations.withdrawn() => {
+                    if !self.send(pb::attach_response::Message::Examine(withdrawn)).await {
+                        return End::new(StreamEnd::Lost, None);
+                    }
+                }
                 _ = beat.tick() => {
                     number += 1;
                     self.context.fleet.seen(&self.agent, heard_at);

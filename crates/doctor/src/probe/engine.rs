@@ -125,7 +125,12 @@ pub(super) async fn hold(exam: &Exam, spot: &Spot, time: Duration) -> Option<Saw
     let mut link = LinkSaw { sent_pong: Some(true), sent_connect: Some(true), ..LinkSaw::default() };
     saw.engine = Some(EngineSaw { promise: Some(promise(client.opening())), ..EngineSaw::default() });
     let mut pinged: Option<Instant> = None;
-    while let Ok(item) = timeout_at(until, client.next()).await {
+    loop {
+        let item = tokio::select! {
+            item = timeout_at(until, client.next()) => item,
+            () = exam.stop.stopped() => break,
+        };
+        let Ok(item) = item else { break };
         match item {
             Item::Ping => {
                 let now = Instant::now();

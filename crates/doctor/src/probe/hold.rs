@@ -10,7 +10,7 @@ use mooring_core::observation::Close;
 use mooring_wire::{Dialled, End, Event, Session, Target, dial};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::exam::{Exam, Spot};
+use crate::exam::{Exam, Spot, Stop};
 
 /// Between the beginnings of the silent sessions.
 const APART: Duration = Duration::from_secs(2);
@@ -24,9 +24,9 @@ pub(super) async fn hold(exam: &Exam, spot: &Spot, place: usize, time: Duration)
     let target = if exam.adds_identity() { super::upgrade::identity(target) } else { Ok(target) };
     let Ok(target) = target else { return Vec::new() };
     let (first, second, pinging) = tokio::join!(
-        one(&target, time, Duration::ZERO, None),
-        one(&target, time, apart, None),
-        one(&target, time, apart / 2, Some(every)),
+        one(&exam.stop, &target, time, Duration::ZERO, None),
+        one(&exam.stop, &target, time, apart, None),
+        one(&exam.stop, &target, time, apart / 2, Some(every)),
     );
     [(Probe::HoldSilent, first), (Probe::HoldSilent, second), (Probe::HoldPinging, pinging)]
         .into_iter()
@@ -34,13 +34,19 @@ pub(super) async fn hold(exam: &Exam, spot: &Spot, place: usize, time: Duration)
         .collect()
 }
 
-async fn one(target: &Target, time: Duration, wait: Duration, ping_every: Option<Duration>) -> Saw {
+async fn one(
+    stop: &Stop,
+    target: &Target,
+    time: Duration,
+    wait: Duration,
+    ping_every: Option<Duration>,
+) -> Saw {
     sleep(wait).await;
     let Dialled { report, session } = Box::pin(dial(target)).await;
     let mut saw = Saw::of_report(&report);
     let Some(session) = session else { return saw };
     saw.established = true;
-    let (close, link) = Box::pin(keep(session, time.saturating_sub(wait), ping_every)).await;
+    let (close, link) = Box::pin(keep(stop, session, time.saturating_sub(wait), ping_every)).await;
     if let Some(error) = close.as_ref().and_then(|c| c.error.as_ref()) {
         saw.failed = Some(Failed {
             step: mooring_core::handshake::Step::Close,
@@ -53,8 +59,9 @@ async fn one(target: &Target, time: Duration, wait: Duration, ping_every: Option
     saw
 }
 
-/// Keeps a session until it ends or the time is over; then closes it properly.
+/// Keeps a session until it ends, the time is over, or nobody wants to know any more; then closes it properly.
 async fn keep(
+    stop: &Stop,
     mut session: Session,
     time: Duration,
     ping_every: Option<Duration>,
@@ -67,7 +74,11 @@ async fn keep(
     let mut next = ping_every.map(|every| opened + every);
     let close = loop {
         let wake = next.map_or(until, |at| at.min(until));
-        let Ok(event) = timeout_at(wake, session.event()).await else {
+        let event = tokio::select! {
+            event = timeout_at(wake, session.event()) => event,
+            () = stop.stopped() => break None,
+        };
+        let Ok(event) = event else {
             let now = Instant::now();
             if now >= until {
                 break None;

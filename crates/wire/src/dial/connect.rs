@@ -8,8 +8,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mooring_core::cause::Cause;
 use mooring_core::classify::{IoFault, refusal_from_io};
-use mooring_core::handshake::Step;
+use mooring_core::handshake::{Refusal, Step};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
@@ -28,6 +29,9 @@ pub(super) async fn resolve(
     let (host, port) = target.endpoint();
     let name = match host {
         Host::Ip(ip) => {
+            if !target.admits(*ip) {
+                return Err(out_of_reach(&[SocketAddr::new(*ip, port)]));
+            }
             recorder.done(Step::Resolve, "the url holds an address");
             return Ok(vec![SocketAddr::new(*ip, port)]);
         }
@@ -58,9 +62,20 @@ pub(super) async fn resolve(
     if addresses.is_empty() {
         return Err(refuse(recorder, IoFault::NotResolved, "the name has no address"));
     }
+    let (addresses, refused): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| target.admits(a.ip()));
+    if addresses.is_empty() {
+        return Err(out_of_reach(&refused));
+    }
     let list: Vec<_> = addresses.iter().map(|a| a.ip().to_string()).collect();
     recorder.done(Step::Resolve, &list.join(", "));
     Ok(addresses)
+}
+
+/// Not the peer's doing: nothing was asked of it.
+fn out_of_reach(addresses: &[SocketAddr]) -> Box<Failure> {
+    let list: Vec<_> = addresses.iter().map(|a| a.ip().to_string()).collect();
+    let message = format!("{} must not be dialled from here", list.join(", "));
+    Failure::without_connection(Refusal { step: Step::Resolve, cause: Cause::ObserverStalled, message })
 }
 
 pub(super) async fn connect(

@@ -1,5 +1,6 @@
 //! `mooring doctor`: what is wrong with an endpoint, why, and what to do.
 
+mod remote;
 mod seen;
 
 use std::path::PathBuf;
@@ -27,18 +28,27 @@ Examples:
   mooring doctor wss://chat.example/ws
   mooring doctor wss://chat.example/ws --direct ws://10.0.0.7:8080/ws        is it the proxy or the gateway?
   mooring doctor wss://pub.example/api/v1/chat/1 --via ws://10.0.0.5:3001/api/v1/chat/1 --direct ws://10.0.0.7:7860/api/v1/chat/1
+  mooring doctor chat                                                        a gateway, as its agent dials it
+  mooring doctor wss://chat.example/ws --from host-a                         the same address, from there
   mooring doctor ws://10.0.0.9:2536/OneBotv11 --expect onebot11
   mooring doctor wss://evo.example/ --expect evolution --header-file apikey=/run/secrets/evo
   mooring doctor wss://chat.example/ws --watch 90s                           what cuts idle sessions?
   mooring doctor wss://chat.example/ws --seen code=1005,age=45s,pong=no      what a client's log says
 
 Places are given from the outside in: the address as users dial it, each hop with --via, the gateway itself with --direct.
+A gateway's name, or --from with the name of a gateway or an agent, has that agent look: with the headers and secrets of its
+own configuration, and, unless that allows more, at hosts of its own gateways only.
 Nothing is changed, and nothing is sent that an application could take for a message.
 
-Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage, 3 the controller cannot be reached (--from).")]
+Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage, 3 the controller cannot be reached,
+64+n it or the agent refused with gRPC status n.")]
 pub(crate) struct Arguments {
-    /// The address as users dial it: ws:// or wss://.
-    url: String,
+    /// The address as users dial it: ws:// or wss://; or the name of a gateway, to have its agent look at it.
+    #[arg(value_name = "URL|GATEWAY", required_unless_present = "from")]
+    url: Option<String>,
+    /// Have an agent look, instead of this machine: the name of a gateway, or of an agent.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["subprotocol", "header", "header_file", "trust", "seen"])]
+    from: Option<String>,
     /// A hop between that address and the gateway; several from the outside in.
     #[arg(long, value_name = "URL")]
     via: Vec<String>,
@@ -81,6 +91,20 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
+        let address = |text: &&String| text.starts_with("ws://") || text.starts_with("wss://");
+        let url = self.url.as_ref().filter(address);
+        // What is no address but has a scheme was meant to be one.
+        let named = self.url.as_ref().filter(|text| !address(text) && !text.contains("://"));
+        match (&self.from, named, url) {
+            (Some(from), None, url) => return Box::pin(remote::run(&self, context, from, url)).await,
+            (None, Some(name), None) => return Box::pin(remote::run(&self, context, name, None)).await,
+            (Some(_), Some(name), _) => {
+                return Err(Failure::Usage(format!(
+                    "`{name}` is no address: with --from only ws:// or wss:// may follow"
+                )));
+            }
+            _ => {}
+        }
         let exam = self.exam()?;
         let lang = context.lang();
         let live = context.terminal && !context.json();
@@ -114,7 +138,9 @@ impl Arguments {
                 .map_err(|e| Failure::Usage(format!("--header-file {name}: {file}: {e}")))?;
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let addresses = [&self.url].into_iter().chain(&self.via).chain(&self.direct);
+        let url = self.url.as_deref().unwrap_or_default();
+        let addresses =
+            [url].into_iter().chain(self.via.iter().map(String::as_str)).chain(self.direct.as_deref());
         let tls_wanted = self.trust.is_some() || addresses.clone().any(|url| url.starts_with("wss:"));
         let config = ClientTlsConfig { ca: self.trust.clone(), ..ClientTlsConfig::default() };
         // Without it the other scheme cannot be tried; only where TLS was asked for is that a reason to stop.
@@ -125,7 +151,7 @@ impl Arguments {
             Err(_) => None,
         };
         let dial = Dial { headers, subprotocols: self.subprotocol.clone(), tls, ..Dial::default() };
-        let mut exam = Exam::new(&self.url, dial).map_err(|e| usage(&e))?;
+        let mut exam = Exam::new(url, dial).map_err(|e| usage(&e))?;
         for url in &self.via {
             exam = exam.via(url).map_err(|e| usage(&e))?;
         }

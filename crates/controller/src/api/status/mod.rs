@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub use gates::{gate_words, shut};
 pub use reason::Reason;
 
-use crate::link::AskError;
+use crate::link::{AskError, ExamineError};
 use crate::orders::DeskError;
 
 /// `ErrorInfo.domain` of every error.
@@ -166,6 +166,30 @@ pub fn unanswered(error: &AskError) -> Status {
         AskError::NotAttached(agent) => no_answer(Reason::AgentNotAttached, agent, &message),
         AskError::Late(agent, _) | AskError::Gone(agent) | AskError::Declined { agent, .. } => {
             no_answer(Reason::AgentNoAnswer, agent, &message)
+        }
+    }
+}
+
+/// An agent does not examine, or did not come to an end.
+#[must_use]
+pub fn unexamined(error: &ExamineError) -> Status {
+    let message = error.to_string();
+    match error {
+        ExamineError::Busy(_) => exhausted(Reason::AgentBusy, &message, Some(SOON)),
+        ExamineError::Unable(agent) => {
+            precondition(Reason::AgentTooOld, &format!("agents/{agent}"), &message, &[])
+        }
+        ExamineError::NotAttached(agent) => no_answer(Reason::AgentNotAttached, agent, &message),
+        ExamineError::Late(agent, _) | ExamineError::Gone(agent) => {
+            no_answer(Reason::AgentNoAnswer, agent, &message)
+        }
+        // What passes by itself is a limit; what does not is somebody's to change.
+        ExamineError::Declined { declined, .. } if declined.retry_after.is_some() => {
+            exhausted(Reason::AgentBusy, &message, declined.retry_after)
+        }
+        ExamineError::Declined { agent, declined } => {
+            let subject = format!("agents/{agent}");
+            precondition(Reason::ExaminationRefused, &subject, &message, &[("detail", &declined.why)])
         }
     }
 }

@@ -110,6 +110,9 @@ reasons! {
     AgentTooOld = "AGENT_TOO_OLD";
     /// Too many questions wait for the agent's answers (RESOURCE_EXHAUSTED; RetryInfo).
     AgentBusy = "AGENT_BUSY";
+    /// The agent examines other hosts than its own only where its configuration allows it, and an unknown gateway or an
+    /// unreadable file not at all (FAILED_PRECONDITION; metadata `detail` has its words).
+    ExaminationRefused = "EXAMINATION_REFUSED";
     /// So many gateways cannot be asked in one call (INVALID_ARGUMENT; name an agent or a gateway).
     TooManyGateways = "TOO_MANY_GATEWAYS";
     /// There is no such method or service (UNIMPLEMENTED).

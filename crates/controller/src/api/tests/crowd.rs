@@ -6,11 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use mooring_core::id::{GatewayId, SessionId};
 use mooring_core::session::{Flow, SessionPage, SessionQuery, SessionState, SessionSummary, SessionView};
 use mooring_core::time::Timestamp;
+use mooring_proto::examine::{AT_ONCE, Declined};
 use mooring_proto::link::OrderMessage;
+use mooring_proto::v1::diagnose_response::Event;
+use mooring_proto::v1::{DiagnoseRequest, Diagnosis, DiagnosisFinding};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
-use crate::link::{Command, QUESTIONS, Question, SessionHandle};
+use crate::link::{Command, Examine, QUESTIONS, Question, SessionHandle};
 
 /// How it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(super) enum Manners {
 pub(super) struct Crowd {
     gateways: Arc<Mutex<BTreeMap<GatewayId, Vec<SessionView>>>>,
     asked: Arc<Mutex<Vec<(GatewayId, SessionQuery)>>>,
+    examined: Arc<Mutex<Vec<DiagnoseRequest>>>,
     /// What it is ordered to do.
     pub(super) orders: mpsc::UnboundedReceiver<OrderMessage>,
 }
@@ -51,14 +55,23 @@ impl Crowd {
         let (commands, mut ear) = mpsc::channel(64);
         let (wire, orders) = mpsc::unbounded_channel();
         let boot = BootId(Uuid::from_u128(1));
-        let handle =
-            SessionHandle { epoch: 1, boot, commands, replaced: CancellationToken::new(), questions };
+        let examinations = questions.is_some().then(|| Arc::new(Semaphore::new(AT_ONCE)));
+        let handle = SessionHandle {
+            epoch: 1,
+            boot,
+            commands,
+            replaced: CancellationToken::new(),
+            questions,
+            examinations,
+        };
         assert!(world.sessions.put(agent.parse().unwrap(), handle));
-        let this = Self { gateways: Arc::default(), asked: Arc::default(), orders };
+        let this = Self { gateways: Arc::default(), asked: Arc::default(), examined: Arc::default(), orders };
         let (gateways, asked) = (Arc::clone(&this.gateways), Arc::clone(&this.asked));
+        let examined = Arc::clone(&this.examined);
         tokio::spawn(async move {
             let mut passed = Duration::ZERO;
             let mut unanswered = Vec::new();
+            let mut silent = Vec::new();
             while let Some(command) = ear.recv().await {
                 match command {
                     Command::Ask(question) => {
@@ -85,6 +98,21 @@ impl Crowd {
                         // Whoever gave up waiting for it is told nothing.
                         let _ = reply.send(answer);
                     }
+                    Command::Examine(examine) => {
+                        let Examine { request, steps } = *examine;
+                        lock(&examined).push(request);
+                        match manners {
+                            Manners::Silent => silent.push(steps),
+                            Manners::Declines => {
+                                let why = "not a host of its gateways".to_owned();
+                                let _ = steps.try_send(Err(Declined { why, retry_after: None }));
+                            }
+                            _ => {
+                                let _ = steps.try_send(Ok(Event::Finding(DiagnosisFinding::default())));
+                                let _ = steps.try_send(Ok(Event::Diagnosis(Diagnosis::default())));
+                            }
+                        }
+                    }
                     Command::Orders(orders) => orders.into_iter().for_each(|o| drop(wire.send(o))),
                     Command::Probe(probe) => drop(probe.send(())),
                 }
@@ -96,6 +124,11 @@ impl Crowd {
     /// What is on a gateway from now on.
     pub(super) fn set(&self, gateway: &str, sessions: Vec<SessionView>) {
         lock(&self.gateways).insert(gateway.parse().unwrap(), sessions);
+    }
+
+    /// The examinations asked for since this was last asked.
+    pub(super) fn examined(&self) -> Vec<DiagnoseRequest> {
+        std::mem::take(&mut lock(&self.examined))
     }
 
     /// The questions since this was last asked.

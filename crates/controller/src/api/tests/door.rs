@@ -82,7 +82,13 @@ async fn health_follows_the_database() {
     world.database_goes();
     becomes("mooring.v1.OrderService", ServingStatus::NotServing).await;
     becomes("mooring.v1.PauseService", ServingStatus::NotServing).await;
-    for service in ["", "mooring.v1.FleetService", "mooring.v1.EventService", "mooring.v1.SessionService"] {
+    for service in [
+        "",
+        "mooring.v1.FleetService",
+        "mooring.v1.EventService",
+        "mooring.v1.SessionService",
+        "mooring.v1.DiagnosisService",
+    ] {
         assert_eq!(health(&world, service).await, ServingStatus::Serving, "{service}");
     }
     world.database_returns().await;
@@ -114,9 +120,15 @@ async fn reflection_tells_the_services_in_both_versions_and_the_types_of_error_d
     };
     let mut names: Vec<String> = list.service.into_iter().map(|s| s.name).collect();
     names.sort();
-    for service in
-        ["EventService", "FleetService", "OrderService", "PauseService", "PolicyService", "SessionService"]
-    {
+    for service in [
+        "DiagnosisService",
+        "EventService",
+        "FleetService",
+        "OrderService",
+        "PauseService",
+        "PolicyService",
+        "SessionService",
+    ] {
         assert!(names.contains(&format!("mooring.v1.{service}")), "{names:?}");
     }
     assert!(

@@ -2,6 +2,7 @@
 //! and a fleet fed by hand.
 
 mod crowd;
+mod diagnosis;
 mod door;
 mod events;
 mod explain;
@@ -23,6 +24,7 @@ use mooring_core::kind::Kind;
 use mooring_core::planner::Abilities;
 use mooring_core::session::Source;
 use mooring_core::time::Timestamp;
+use mooring_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use mooring_proto::v1::event_service_client::EventServiceClient;
 use mooring_proto::v1::fleet_service_client::FleetServiceClient;
 use mooring_proto::v1::order_service_client::OrderServiceClient;
@@ -144,6 +146,10 @@ impl World {
 
     fn session_client(&self) -> SessionServiceClient<Channel> {
         SessionServiceClient::new(self.channel.clone())
+    }
+
+    fn diagnosis_client(&self) -> DiagnosisServiceClient<Channel> {
+        DiagnosisServiceClient::new(self.channel.clone())
     }
 
     fn event_client(&self) -> EventServiceClient<Channel> {

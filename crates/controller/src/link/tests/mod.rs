@@ -1,5 +1,6 @@
 //! The link: what is made of reports, and a session as an agent sees it over a loopback connection.
 
+mod examinations;
 mod peer;
 mod questions;
 mod reports;

@@ -100,7 +100,7 @@ impl World {
 
     /// One that can be asked about its sessions.
     pub(super) async fn attach_able(&self, boot: u128) -> Peer {
-        let able = vec!["something.newer".to_owned(), "sessions".to_owned()];
+        let able = vec!["something.newer".to_owned(), "sessions".to_owned(), "doctor".to_owned()];
         self.welcomed(Peer::open_with(&self.address, boot, able).await.unwrap()).await.0
     }
 
@@ -175,6 +175,14 @@ impl Peer {
     pub(super) async fn asked(&mut self) -> pb::SessionsQuestion {
         match self.next().await {
             Down::Sessions(question) => question,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What it is to examine next, or no longer.
+    pub(super) async fn examination(&mut self) -> pb::ExamineQuestion {
+        match self.next().await {
+            Down::Examine(question) => question,
             other => panic!("{other:?}"),
         }
     }

@@ -115,10 +115,17 @@ impl World {
         let (commands, ear) = mpsc::channel(64);
         let replaced = CancellationToken::new();
         let boot = BootId(Uuid::from_u128(1));
-        assert!(
-            self.sessions
-                .put(agent(), SessionHandle { epoch: self.epoch, boot, commands, replaced, questions: None })
-        );
+        assert!(self.sessions.put(
+            agent(),
+            SessionHandle {
+                epoch: self.epoch,
+                boot,
+                commands,
+                replaced,
+                questions: None,
+                examinations: None
+            }
+        ));
         ear
     }
 
