@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mooring_core::diagnosis::{Case, MAX_PLACES, Place, Probe, Saw};
+use mooring_core::diagnosis::{Case, MAX_PLACES, Place, Probe, Saw, Timers};
 use mooring_core::kind::Kind;
 use mooring_wire::{Target, TargetError, Timeouts, Url};
 use rustls::ClientConfig;
@@ -104,6 +104,8 @@ pub struct Exam {
     pub pace: Duration,
     /// What clients said of their own sessions.
     pub told: Vec<Saw>,
+    /// What is known of the timers on the path; the rest is learnt where it can be.
+    pub timers: Timers,
 }
 
 impl Exam {
@@ -121,6 +123,7 @@ impl Exam {
             watch: None,
             pace: Duration::from_millis(150),
             told: Vec::new(),
+            timers: Timers::default(),
         };
         exam.spot(url, false)?;
         Ok(exam)
@@ -187,6 +190,7 @@ impl Exam {
             without,
             engine_path,
             has_token: Some(has_token),
+            timers: self.timers.clone(),
         };
         for saw in &self.told {
             case.push(mooring_core::diagnosis::Finding { place: 0, probe: Probe::Told, saw: saw.clone() });
