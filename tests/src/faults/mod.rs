@@ -24,6 +24,7 @@ pub mod judge;
 pub mod program;
 pub mod proxy;
 mod scene;
+mod slow;
 mod tls;
 pub mod view;
 
@@ -88,6 +89,12 @@ pub fn all() -> Vec<Fault> {
         established::FAULTS,
     ];
     rooms.concat()
+}
+
+/// Those of time at the software's own timers, which take minutes.
+#[must_use]
+pub fn slow() -> Vec<Fault> {
+    slow::FAULTS.to_vec()
 }
 
 /// One by its id.

@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FACTS", value_parser = seen::parse)]
     seen: Vec<Saw>,
     #[command(flatten)]
-    timers: timers::Flags,
+    timers: Box<timers::Flags>,
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
