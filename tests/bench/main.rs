@@ -1,7 +1,8 @@
 //! `cargo xtask bench [-- NAME …]`: what Mooring costs, measured on this machine and set beside its limits.
 //!
 //! Each benchmark starts what it needs (a Postgres that forces commits to disk, the release controller, simulated agents)
-//! on loopback, ends by itself within about a minute, and prints a table: what was measured, the target, the ratio.
+//! on loopback, ends by itself within about a minute (`doctor` within five), and prints a table: what was measured, the
+//! target, the ratio.
 //! Speed is never asserted, since machines differ; that nothing was lost, ordered twice or left unacknowledged is,
 //! since a figure got by weakening that would be none. Where a figure has a natural limit (a bare tonic server doing the
 //! same without Mooring) both are measured in turns in the same run, and the ratio is what counts.

@@ -31,7 +31,7 @@ pub fn misfits(timers: &Timers) -> Vec<Misfit> {
 /// The most frequent sign of life on the path: pings and their answers, from whichever end.
 fn liveliest(timers: &Timers) -> Option<Sign> {
     let ping = match timers.server_ping {
-        Pings::Every(every) => Some((["the server's ping", "服务端的 ping"], every)),
+        Pings::Every(every) => Some((["The server's ping", "服务端的 ping"], every)),
         Pings::Unknown | Pings::NotWithin(_) => None,
     };
     [
