@@ -32,6 +32,13 @@ declare namespace mooring {
     labels?: Record<string, string>;
     /** The promised heartbeat in ms; `false`: none. Default { interval: 10000, timeout: 20000 }. */
     heartbeat?: { interval: number; timeout: number } | false;
+    /**
+     * How long a Baileys socket may be connecting without a word before it is ended from outside, ms; `false`: for ever.
+     * Default: its own connectTimeoutMs and 5 s. A QR code that waits for somebody is not counted.
+     */
+    connectingTimeout?: number | false;
+    /** How long the other end may take to answer a Close frame before the connection is cut off, ms. Default 5,000. */
+    closingTimeout?: number | false;
     /** What carries orders out. An instance without a handler for an action answers that it cannot. */
     orders?: Handlers;
   }
@@ -75,9 +82,40 @@ declare namespace mooring {
     line(text: string): void;
     /** Sets handlers for orders. */
     on(handlers: Handlers): Instance;
-    /** Hooks a Baileys socket. Call it again for each new socket of the account. */
+    /** Hooks a Baileys socket. Call it again for each new socket of the account; one that is not over is ended then. */
     baileys(sock: unknown, handlers?: Handlers): Instance;
+    /**
+     * Whether to connect again after this end, and when: a `connection.update` of Baileys, its error, or a code. It
+     * remembers what was tried before; ask once for each end (the same object gets the same answer).
+     */
+    shouldReconnect(update: unknown): Advice;
   }
+
+  interface Advice {
+    reconnect: boolean;
+    /** How long to wait before, ms. */
+    wait: number;
+    /** Whether it was counted as a failure. */
+    counts: boolean;
+    /** In words, for your log. */
+    why: string;
+  }
+
+  /** A random wait before the attempt of this number (the first is 1), ms: below `base` doubled each time, at most `cap`. */
+  function backoff(
+    attempt: number,
+    law?: { base?: number; cap?: number; equal?: boolean; random?: () => number },
+  ): number;
+
+  /**
+   * Baileys' `keepAliveIntervalMs` for a path: below the shortest idle timeout on it (`proxyIdle`, one or several), and
+   * such that a dead connection is found `detectWithin`. All in ms. Where none fits, `why` says what to change.
+   */
+  function keepAliveAdvice(path?: { proxyIdle?: number | number[]; detectWithin?: number }): {
+    keepAliveIntervalMs?: number;
+    detectsWithin?: number;
+    why: string;
+  };
 }
 
 export = mooring;

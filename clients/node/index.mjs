@@ -1,4 +1,6 @@
 import mooring from './index.js';
 
-export { mooring };
+const { backoff, keepAliveAdvice } = mooring;
+
+export { backoff, keepAliveAdvice, mooring };
 export default mooring;

@@ -10,7 +10,7 @@ use mooring_tests::faults::judge::{Eyes, judge};
 use mooring_tests::faults::{self, Fault};
 
 /// Scenes that stand at once: they are processes, and there are few cores.
-static PLACES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(3);
+static PLACES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(6);
 
 async fn row(id: &str) {
     let _place = PLACES.acquire().await;

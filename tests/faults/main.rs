@@ -12,5 +12,6 @@ mod everybody;
 mod fastapi;
 mod gone;
 mod handshake;
+mod onebot;
 mod raw;
 mod tls;

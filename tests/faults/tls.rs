@@ -24,6 +24,9 @@ pub fn target(scene: &Scene) -> Target {
             .with_safe_default_protocol_versions();
         target = target.tls(Arc::new(builder.unwrap().with_root_certificates(roots).with_no_client_auth()));
     }
+    for (name, value) in &scene.headers {
+        target = target.header(name, value).unwrap();
+    }
     target
 }
 

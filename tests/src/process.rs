@@ -61,8 +61,21 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn start(name: &str, command: &mut Command) -> Self {
+        Self::fed(name, command, Stdio::null())
+    }
+
+    /// One that ends with its standard input, which stays open until this is dropped.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_attached(name: &str, command: &mut Command) -> Self {
+        Self::fed(name, command, Stdio::piped())
+    }
+
+    fn fed(name: &str, command: &mut Command, input: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

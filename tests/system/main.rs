@@ -2,6 +2,7 @@
 
 mod crashes;
 mod database_away;
+mod five;
 mod gates;
 mod heal;
 mod human;

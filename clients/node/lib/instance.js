@@ -2,6 +2,7 @@
 'use strict';
 
 const baileys = require('./baileys.js');
+const { Reconnects } = require('./policy.js');
 
 const HEARTBEAT = { interval: 10_000, timeout: 20_000 };
 /** Longest text sent. */
@@ -20,6 +21,9 @@ class Instance {
     this.state = undefined;
     this.timer = undefined;
     this.sockets = 0;
+    this.socket = undefined;
+    this.supersededAt = -Infinity;
+    this.reconnects = new Reconnects();
     this.introducedAt = -Infinity;
   }
 
@@ -48,6 +52,7 @@ class Instance {
   }
 
   open(session, peer) {
+    this.reconnects.opened();
     this.tell('open', peer ? { peer: text(peer) } : {}, session);
   }
 
@@ -84,6 +89,10 @@ class Instance {
       this.client.complain(error);
     }
     return this;
+  }
+
+  shouldReconnect(update) {
+    return this.reconnects.shouldReconnect(update);
   }
 
   // ---- keeping the agent informed

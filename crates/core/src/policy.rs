@@ -215,6 +215,8 @@ static RECONNECT_LADDER: [Rung; 4] = [
 ];
 static RESTART_LADDER: [Rung; 2] =
     [rung(RungAction::RestartInstance, 1), rung(RungAction::RestartGateway, 2)];
+/// Only a start of the process reads what is not in it.
+static LOAD_LADDER: [Rung; 1] = [rung(RungAction::RestartGateway, 2)];
 static RATE_LADDER: [Rung; 1] = [rung(RungAction::ReconnectSlowly, 3)];
 
 impl Policy {
@@ -236,6 +238,7 @@ impl Policy {
         }
         match (cause, cause.handling()) {
             (Cause::RateLimited, _) => &RATE_LADDER,
+            (Cause::InstanceNotLoaded, _) => &LOAD_LADDER,
             (_, Handling::Reconnect) => &RECONNECT_LADDER,
             (_, Handling::Restart) => &RESTART_LADDER,
             (_, Handling::Wait | Handling::Human) => &[],

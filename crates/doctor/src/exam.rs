@@ -50,11 +50,17 @@ impl std::fmt::Debug for Dial {
 }
 
 impl Dial {
-    /// A target there.
-    pub(crate) fn target(&self, url: &str, credentials: bool) -> Result<Target, TargetError> {
+    fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+
+    /// A target there, with these of the headers.
+    pub(crate) fn target(&self, url: &str, wanted: impl Fn(&str) -> bool) -> Result<Target, TargetError> {
         let mut target = Target::new(url)?;
+        // A role never goes out without an id, whoever asks for it: one framework dies of that.
+        let alone = !self.has("x-self-id");
         for (name, value) in &self.headers {
-            if credentials || !is_credential(name) {
+            if wanted(name) && !(alone && name.eq_ignore_ascii_case("x-client-role")) {
                 target = target.header(name, value)?;
             }
         }
@@ -71,7 +77,13 @@ impl Dial {
     }
 }
 
-fn is_credential(name: &str) -> bool {
+/// Whether a header says who one is, in OneBot.
+pub(crate) fn is_identity(name: &str) -> bool {
+    ["x-self-id", "x-client-role"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a header is a credential.
+pub(crate) fn is_credential(name: &str) -> bool {
     ["authorization", "cookie", "apikey", "x-api-key", "proxy-authorization"]
         .iter()
         .any(|known| name.eq_ignore_ascii_case(known))
@@ -153,7 +165,7 @@ impl Exam {
         }
         let shown = url.split(['?', '#']).next().unwrap_or_default().to_owned();
         let address = |source| ExamError::Address { url: shown.clone(), source };
-        let target = self.dial.target(url, true).map_err(address)?;
+        let target = self.dial.target(url, |_| true).map_err(address)?;
         self.spots.push(Spot { place: Place { name: shown, direct }, url: url.to_owned(), target });
         Ok(())
     }
@@ -176,7 +188,7 @@ impl Exam {
         if query.is_empty() {
             without.push(Probe::UpgradeWithoutQuery);
         }
-        if self.expect == Some(Kind::Onebot11) {
+        if self.adds_identity() {
             // Already sent with every upgrade.
             without.push(Probe::UpgradeWithIdentity);
         }
@@ -190,6 +202,7 @@ impl Exam {
             without,
             engine_path,
             has_token: Some(has_token),
+            has_identity: self.dial.has("x-self-id"),
             timers: self.timers.clone(),
         };
         for saw in &self.told {
@@ -205,6 +218,11 @@ impl Exam {
                 || url.path().contains("/engine.io")
                 || url.query().is_some_and(|q| q.contains("EIO="))
         })
+    }
+
+    /// Whether upgrades go by the reserved id: OneBot is expected, and nobody said another.
+    pub(crate) fn adds_identity(&self) -> bool {
+        self.expect == Some(Kind::Onebot11) && !self.dial.headers.iter().any(|(name, _)| is_identity(name))
     }
 
     /// Whether sessions there have to speak Engine.IO to stay.

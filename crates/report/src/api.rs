@@ -65,7 +65,7 @@ impl Api {
         let now = now();
         self.directory.admit(&gateway, 1, now.mono)?;
         let place = self.reports.try_reserve().map_err(|e| behind(&e))?;
-        let noted = self.directory.note(&gateway, &instance, &client, 0, true)?;
+        let noted = self.directory.note(&gateway, &instance, &client, 0, true, now.mono)?;
         let event = Event::Registered(Box::new(registration));
         place.send(Reported { gateway: gateway.clone(), instance, at: now, session: Arc::default(), event });
         Ok(v1::RegisterResponse {
@@ -134,7 +134,8 @@ impl Api {
         let instance = check::instance("instance", name)?;
         let checked = check::event(event)?;
         let registers = matches!(checked.event, Event::Registered(_));
-        let noted = self.directory.note(gateway, &instance, client, event.sequence, registers)?;
+        let at = now.mono.before(checked.ago);
+        let noted = self.directory.note(gateway, &instance, client, event.sequence, registers, at)?;
         if noted.repeated {
             return Ok(None);
         }
@@ -142,7 +143,11 @@ impl Api {
             // From before this process and its clock began: its age cannot be told, so it proves nothing.
             return Ok(None);
         }
-        let at = Now { mono: now.mono.before(checked.ago), wall: now.wall.before(checked.ago) };
+        let at = match noted.at {
+            // Its age is longer than our clock's: only the wall can tell it.
+            Mono(0) => Now { mono: Mono(0), wall: now.wall.before(checked.ago) },
+            mono => Now { mono, wall: now.wall.before(now.mono.since(mono)) },
+        };
         let (session, event) = (checked.session, checked.event);
         Ok(Some(Reported { gateway: gateway.clone(), instance, at, session, event }))
     }

@@ -22,6 +22,8 @@ struct Known {
     client: Arc<str>,
     /// The last number taken of that client.
     taken: u64,
+    /// When the newest of its numbered events happened.
+    newest: Mono,
 }
 
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl Directory {
 
     /// Looks an instance up for an event, and notes who speaks for it. `register`: the event makes it known.
     ///
-    /// `Ok(false)`: this event was taken before.
+    /// `at`: when it happened, as far as its age tells.
     pub(crate) fn note(
         &self,
         gateway: &GatewayId,
@@ -122,6 +124,7 @@ impl Directory {
         client: &Arc<str>,
         sequence: u64,
         register: bool,
+        at: Mono,
     ) -> Result<Noted, Refusal> {
         let mut known = self.lock();
         let Some(state) = known.get_mut(gateway) else { return Err(gone(gateway)) };
@@ -155,11 +158,19 @@ impl Directory {
             // Whoever spoke last speaks for it; its numbers begin anew.
             entry.client = Arc::clone(client);
             entry.taken = 0;
-        } else if sequence != 0 && !client.is_empty() && sequence <= entry.taken {
-            return Ok(Noted { before, repeated: true });
+            entry.newest = Mono::default();
         }
-        entry.taken = sequence.max(entry.taken);
-        Ok(Noted { before, repeated: false })
+        if sequence == 0 || client.is_empty() {
+            return Ok(Noted { before, repeated: false, at });
+        }
+        if sequence <= entry.taken {
+            return Ok(Noted { before, repeated: true, at });
+        }
+        entry.taken = sequence;
+        // What is said later happened later: ages are told by when a request arrives, and one may have been on its way
+        // for longer than the next. Without this an end within milliseconds of its beginning could be passed over as old.
+        entry.newest = at.max(entry.newest);
+        Ok(Noted { before, repeated: false, at: entry.newest })
     }
 
     /// Who speaks for an instance; empty: nobody in particular.
@@ -181,6 +192,8 @@ pub(crate) struct Noted {
     pub before: bool,
     /// The event was taken before.
     pub repeated: bool,
+    /// When it happened, not before what the same client numbered lower.
+    pub at: Mono,
 }
 
 fn gone(gateway: &GatewayId) -> Refusal {
@@ -212,7 +225,8 @@ mod tests {
         register: bool,
     ) -> Result<Noted, &'static str> {
         let (gateway, instance) = (d.resolve("").unwrap(), InstanceId::new(instance).unwrap());
-        d.note(&gateway, &instance, &Arc::from(client), sequence, register).map_err(|refusal| refusal.reason)
+        d.note(&gateway, &instance, &Arc::from(client), sequence, register, Mono(7))
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -251,6 +265,20 @@ mod tests {
         assert!(!repeated("one", 0), "not numbered");
         assert!(!repeated("two", 1), "a new run of the gateway");
         assert!(!repeated("", 1) && !repeated("", 1), "without a name there is nothing to count by");
+    }
+
+    #[test]
+    fn what_one_client_numbers_happens_in_that_order() {
+        let d = directory(vec![entry("bots", &["a", "b"], GatewayReport::default())]);
+        let gateway = d.resolve("").unwrap();
+        let at = |instance: &str, client: &str, sequence, micros| {
+            let instance = InstanceId::new(instance).unwrap();
+            d.note(&gateway, &instance, &Arc::from(client), sequence, false, Mono(micros)).unwrap().at.0
+        };
+        assert_eq!([at("a", "one", 1, 50), at("a", "one", 2, 40), at("a", "one", 3, 60)], [50, 50, 60]);
+        assert_eq!(at("b", "one", 4, 10), 10, "another instance has its own order");
+        assert_eq!([at("a", "one", 0, 20), at("a", "", 9, 20)], [20, 20], "not numbered, or by nobody");
+        assert_eq!([at("a", "two", 1, 30), at("a", "two", 2, 20)], [30, 30], "a new run of the gateway");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mooring_core::cause::Cause;
 use mooring_core::handshake::{HandshakeReport, HttpAnswer, Refusal, Step};
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, MAX_MESSAGE, clip};
+use mooring_wire::HTTP_AFTER_101;
 use serde_json::Value;
 
 use crate::endpoint::Way;
@@ -25,8 +26,9 @@ const WORDS: [&str; 6] = [
 ];
 /// What the `ws` package says by itself, before Engine.IO is asked.
 const NOT_OURS: [&str; 3] = ["Bad Request", "Missing or invalid Sec-WebSocket", "Invalid Upgrade header"];
-/// Engine.IO ends upgrades that are not for it after one second.
-const GRACE: std::ops::Range<Duration> = Duration::from_millis(990)..Duration::from_millis(1100);
+/// Engine.IO ends upgrades that are not for it after one second; later where its host is busy. Wider than what `core` takes
+/// for its mark, since here it is known what is there.
+const GRACE: std::ops::Range<Duration> = Duration::from_millis(990)..Duration::from_millis(1500);
 
 /// Engine.IO's refusal: `{"code": …, "message": …}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl EngineError {
         Some(Self { code, message: body.to_owned() })
     }
 
-    /// What it means for who speaks Engine.IO 4. `upgrade`: it was said to an upgrade.
+    /// What it means for who speaks Engine.IO 4, by the way it was asked.
     #[must_use]
     pub fn cause(&self, way: Way) -> Cause {
         match (self.code, way) {
@@ -142,6 +144,10 @@ pub(crate) fn refine(report: &mut HandshakeReport, way: Way) -> Option<EngineErr
         refusal.cause = error.cause(way);
         refusal.message = clip(&error.words(way), MAX_MESSAGE);
         return engine;
+    }
+    // Noticed here if it came along with the 101, else with the first frame.
+    if refusal.message.contains(HTTP_AFTER_101) {
+        refusal.cause = Cause::TwoWebSocketServers;
     }
     let took = report.steps.last().map(|s| s.took).unwrap_or_default();
     let by_proxy = report.answer.as_ref().is_some_and(|a| a.status == 502);
@@ -226,6 +232,7 @@ mod tests {
         for (ms, status, before, after) in [
             (1003, None, Cause::ClosedBeforeAnswer, Cause::WrongPath),
             (1015, Some(502), Cause::BackendDown, Cause::WrongPath),
+            (1300, None, Cause::ClosedBeforeAnswer, Cause::WrongPath),
             (3, None, Cause::ClosedBeforeAnswer, Cause::ClosedBeforeAnswer),
             (3, Some(502), Cause::BackendDown, Cause::BackendDown),
             (1003, Some(404), Cause::WrongPath, Cause::WrongPath),

@@ -35,6 +35,6 @@ pub use dial::{Dialled, dial};
 pub use examine::{After, ExamineConfig, Examined, examine};
 pub use lag::LagMeter;
 pub use redact::Redactor;
-pub use session::{Body, Data, End, Event, Session};
+pub use session::{Body, Data, End, Event, HTTP_AFTER_101, Session};
 pub use target::{Limits, Target, TargetError, Timeouts};
 pub use url::{Host, Url, UrlError};

@@ -35,6 +35,9 @@ const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 /// Longest reason a Close frame can hold (RFC 6455 §5.5: 125 bytes less the code).
 const MAX_CLOSE_REASON: usize = 123;
 
+/// The words for HTTP text where a frame should be, wherever it is noticed.
+pub const HTTP_AFTER_101: &str = "HTTP text after the 101";
+
 /// What a session did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -287,12 +290,19 @@ impl Session {
         match error {
             WsError::ConnectionClosed | WsError::AlreadyClosed => plain,
             // Only a stream that ended within what cannot be a frame.
-            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) if !self.begins_with_http() => plain,
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) if !self.begins_with_http() => {
+                plain
+            }
             WsError::Protocol(_) if self.begins_with_http() => {
-                violation(1002, "WebSocket protocol error: HTTP text after the 101 (two WebSocket servers on one HTTP server?)".to_owned())
+                let text = format!(
+                    "WebSocket protocol error: {HTTP_AFTER_101} (two WebSocket servers on one HTTP server?)"
+                );
+                violation(1002, text)
             }
             WsError::Protocol(_) => violation(1002, error.to_string()),
-            WsError::Utf8(_) => violation(1007, format!("WebSocket protocol error: text that is not UTF-8 ({error})")),
+            WsError::Utf8(_) => {
+                violation(1007, format!("WebSocket protocol error: text that is not UTF-8 ({error})"))
+            }
             WsError::Capacity(_) => violation(1009, error.to_string()),
             WsError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => plain,
             WsError::Io(e) => End { error: Some(clip(&e.to_string(), MAX_EVIDENCE_VALUE)), violation: None },

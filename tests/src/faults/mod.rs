@@ -21,6 +21,7 @@ mod gone;
 mod handshake;
 mod healthy;
 pub mod judge;
+pub mod onebot;
 pub mod program;
 pub mod proxy;
 mod scene;
@@ -85,6 +86,7 @@ pub fn all() -> Vec<Fault> {
         engineio::FAULTS,
         fastapi::FAULTS,
         gone::FAULTS,
+        onebot::FAULTS,
         tls::FAULTS,
         established::FAULTS,
     ];

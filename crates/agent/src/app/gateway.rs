@@ -130,6 +130,15 @@ impl Gateway {
         Ok(())
     }
 
+    /// One that it made known is not there any more. What stands in the configuration stays.
+    pub(super) fn unregister(&mut self, id: &InstanceId) {
+        let before = self.registered.len();
+        self.registered.retain(|i| i.id != *id);
+        if self.registered.len() < before {
+            self.drop_instance(id);
+        }
+    }
+
     fn hookup(&self) -> Hookup {
         Hookup {
             gateway: self.config.id.clone(),
@@ -348,7 +357,7 @@ fn declaration(config: &GatewayConfig, incarnation: Option<mooring_core::id::Inc
         labels: config.labels.clone(),
         abilities: config.abilities(),
         incarnation,
-        watch: config.watch.clone(),
+        watch: config.ways(),
     }
 }
 

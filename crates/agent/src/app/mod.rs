@@ -47,6 +47,8 @@ use heritage::Heritage;
 use shared::Shared;
 use watches::Watches;
 
+/// Instances that wait to be watched.
+const ADOPTIONS: usize = 256;
 /// Receipts on their way to the outbox.
 const RECEIPTS: usize = 64;
 /// Lags that a watch may not have heard of yet; older ones are overtaken by newer ones.
@@ -155,7 +157,8 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
     let (lag, _) = broadcast::channel(LAGS);
 
     let directory = Directory::default();
-    let (reporting, adoptions) = reporting::open(&config, &data_dir, handle)?.unzip();
+    let (adopt, adoptions) = mpsc::channel(ADOPTIONS);
+    let reporting = reporting::open(&config, &data_dir, handle, adopt.clone())?;
     let shared = Shared {
         handle: handle.clone(),
         outgoing: outgoing.clone(),
@@ -164,6 +167,7 @@ pub async fn start(options: Options, handle: &Handle) -> Result<Agent, StartErro
         data_dir,
         directory: directory.clone(),
         reporting,
+        adopt,
         heritage: heritage.clone(),
     };
     let watches =

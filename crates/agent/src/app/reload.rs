@@ -17,7 +17,7 @@ pub(super) struct Reloading {
     pub(super) reread: Option<Reread>,
     pub(super) metrics: Metrics,
     /// Instances that gateways make known themselves.
-    pub(super) adoptions: Option<mpsc::Receiver<Adoption>>,
+    pub(super) adoptions: mpsc::Receiver<Adoption>,
     pub(super) done: watch::Sender<u64>,
 }
 
@@ -28,7 +28,7 @@ impl Reloading {
             tokio::select! {
                 () = tokens.soft.cancelled() => return,
                 asked = tokens.reload.changed() => if asked.is_err() { return },
-                Some(first) = next(&mut self.adoptions) => {
+                Some(first) = self.adoptions.recv() => {
                     self.adopt(first);
                     continue;
                 }
@@ -42,13 +42,21 @@ impl Reloading {
     /// Takes in what waits, and publishes once what can be done with all of it.
     fn adopt(&mut self, first: Adoption) {
         let mut waiting = vec![first];
-        if let Some(adoptions) = &mut self.adoptions {
-            while let Ok(more) = adoptions.try_recv() {
-                waiting.push(more);
-            }
+        while let Ok(more) = self.adoptions.try_recv() {
+            waiting.push(more);
         }
-        let registered: Vec<_> =
-            waiting.into_iter().map(|a| (self.watches.register(&a.gateway, a.instance), a.done)).collect();
+        let registered: Vec<_> = waiting
+            .into_iter()
+            .map(|Adoption { gateway, instance, here, done }| {
+                let outcome = if here {
+                    self.watches.register(&gateway, instance)
+                } else {
+                    self.watches.unregister(&gateway, &instance);
+                    Ok(())
+                };
+                (outcome, done)
+            })
+            .collect();
         let published = self.watches.publish();
         for (outcome, done) in registered {
             // Who reported may be gone by now.
@@ -94,12 +102,5 @@ impl Reloading {
                 false
             }
         }
-    }
-}
-
-async fn next(adoptions: &mut Option<mpsc::Receiver<Adoption>>) -> Option<Adoption> {
-    match adoptions {
-        Some(adoptions) => adoptions.recv().await,
-        None => std::future::pending().await,
     }
 }

@@ -11,19 +11,20 @@ use crate::sessions::report::Adoption;
 pub(super) use crate::sessions::report::Reporting;
 use mooring_core::session::Source;
 
-/// Opens the API if a gateway of this configuration reports. What comes second asks for instances to be watched.
+/// Opens the API if a gateway of this configuration reports.
 pub(super) fn open(
     config: &AgentConfig,
     data_dir: &Path,
     handle: &Handle,
-) -> Result<Option<(Reporting, mpsc::Receiver<Adoption>)>, StartError> {
+    adopt: mpsc::Sender<Adoption>,
+) -> Result<Option<Reporting>, StartError> {
     if !config.gateways.iter().any(|gateway| gateway.watched_by(Source::Report)) {
         return Ok(None);
     }
     let (hub, end) = hub();
     let server = ReportServer::bind(&config.report, Vec::new(), data_dir, hub)?;
-    let (reporting, pump, adoptions) = Reporting::new(server.directory(), end.orders, end.reports);
+    let (reporting, pump) = Reporting::new(server.directory(), end.orders, end.reports, adopt);
     handle.spawn(Stage::Intake, Kind::Critical, "report api", move |tokens| server.serve(tokens));
     handle.spawn(Stage::Work, Kind::Critical, "reports", move |tokens| pump.run(tokens.soft));
-    Ok(Some((reporting, adoptions)))
+    Ok(Some(reporting))
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mooring_runtime::lifecycle::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use super::heritage::Heritage;
 use super::reporting::Reporting;
 use crate::metrics::Metrics;
 use crate::outbox::Outgoing;
 use crate::sessions::Directory;
+use crate::sessions::report::Adoption;
 
 /// What every watch is given.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) directory: Directory,
     /// Where gateways report.
     pub(super) reporting: Option<Reporting>,
+    /// Where instances that gateways make known are asked to be watched.
+    pub(super) adopt: mpsc::Sender<Adoption>,
     /// Listeners that an agent before this one handed over, and those to be handed on.
     pub(super) heritage: Heritage,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mooring_core::observation::Observation;
 use mooring_core::session::Source;
+use mooring_gateways::Desk;
 use mooring_relay::{CloseOrder, Queue, Relay, RelayHandle, handover};
 use mooring_runtime::lifecycle::{Kind, Stage, Tokens, error_chain};
 use mooring_runtime::reload::{POLL, Reload, watch as watch_files};
@@ -17,6 +18,7 @@ use super::heritage::Heritage;
 use super::shared::Shared;
 use crate::config::{GatewayConfig, RelaySection, SourceDiff};
 use crate::executor::{ProcessStatus, tell};
+use crate::sessions::adapter::{AdapterSource, Listening as Hearing};
 use crate::sessions::kernel::KernelSource;
 use crate::sessions::relay::{EVENTS, Listening, RelaySource};
 use crate::sessions::tap::{Hookup, Outside, Tap};
@@ -55,7 +57,8 @@ impl Watching {
             let end = CancellationToken::new();
             let source = match way {
                 _ if !config.watched_by(way) => Ok(None),
-                Source::Canary | Source::Adapter => Ok(None),
+                Source::Canary => Ok(None),
+                Source::Adapter => adapter(shared, config, hookup.clone(), &end).await.map(Some),
                 Source::Relay => relay(shared, config, hookup.clone(), &end).await.map(Some),
                 Source::Kernel => kernel(shared, config, process.cloned(), hookup.clone(), &end).map(Some),
                 Source::Report => match &shared.reporting {
@@ -212,6 +215,41 @@ impl Serving {
             }
         }
     }
+}
+
+/// Begins the adapter of a gateway's kind.
+async fn adapter(
+    shared: &Shared,
+    config: &GatewayConfig,
+    hookup: Hookup,
+    end: &CancellationToken,
+) -> Result<Arc<dyn SessionSource>, String> {
+    let settings = config.adapter().ok_or_else(|| format!("`[gateway.{}]` is missing", config.kind))?;
+    // It reads keys and certificates.
+    let made = tokio::task::spawn_blocking(move || settings.make()).await;
+    let adapter = made.map_err(|_| "reading its settings panicked".to_owned())??;
+    let (desk, words, asks) = Desk::new();
+    let name = |what: &str| format!("{what} of {}", config.id);
+    let stop = end.clone();
+    shared.handle.spawn(Stage::Intake, Kind::Finite, name("adapter"), move |tokens| async move {
+        // One token for both ends of it: its own, and the agent's.
+        let both = tokens.soft.child_token();
+        let mut running = adapter.run(desk, both.clone());
+        tokio::select! {
+            () = &mut running => {}
+            () = stop.cancelled() => {
+                both.cancel();
+                running.await;
+            }
+        }
+    });
+    let known = config.instances.iter().map(|i| i.id.clone()).collect();
+    let listening = Hearing { gateway: config.id.clone(), words, adopt: shared.adopt.clone(), known };
+    let (tap, stop) = (Tap::new(Source::Adapter, hookup), end.clone());
+    shared.handle.spawn(Stage::Work, Kind::Finite, name("adapter's words"), move |tokens| async move {
+        tokens.soft.run_until_cancelled(listening.run(tap, stop)).await;
+    });
+    Ok(Arc::new(AdapterSource::new(asks)))
 }
 
 /// Begins to read a gateway's connections from the kernel.

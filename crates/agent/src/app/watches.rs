@@ -82,6 +82,13 @@ impl Watches {
         known.ok_or_else(|| format!("gateway `{gateway}` is not watched any more"))?.register(instance)
     }
 
+    /// An instance that a gateway made known is not there any more.
+    pub(super) fn unregister(&mut self, gateway: &GatewayId, instance: &InstanceId) {
+        if let Some(known) = self.gateways.get_mut(gateway) {
+            known.unregister(instance);
+        }
+    }
+
     async fn add(&mut self, config: &GatewayConfig) -> Result<(), String> {
         let gateway = Gateway::begin(self.shared.clone(), config.clone()).await?;
         self.gateways.insert(config.id.clone(), gateway);

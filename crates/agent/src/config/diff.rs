@@ -53,16 +53,22 @@ pub struct SourceDiff {
     pub kernel: bool,
     /// The gateway's own word.
     pub report: bool,
+    /// The adapter of its kind.
+    pub adapter: bool,
 }
 
 impl SourceDiff {
     /// All of them: for a gateway that is new.
-    pub const ALL: Self = Self { relay: true, kernel: true, report: true };
+    pub const ALL: Self = Self { relay: true, kernel: true, report: true, adapter: true };
 
     /// Those that are concerned; what can fail without harm comes before the relay.
     pub fn ways(self) -> impl Iterator<Item = Source> {
-        let ways =
-            [(self.kernel, Source::Kernel), (self.report, Source::Report), (self.relay, Source::Relay)];
+        let ways = [
+            (self.kernel, Source::Kernel),
+            (self.report, Source::Report),
+            (self.adapter, Source::Adapter),
+            (self.relay, Source::Relay),
+        ];
         ways.into_iter().filter(|(changed, _)| *changed).map(|(_, way)| way)
     }
 }
@@ -130,7 +136,7 @@ pub fn diff(old: &AgentConfig, new: &AgentConfig) -> Diff {
 
 fn changed(old: &GatewayConfig, new: &GatewayConfig) -> Option<Changed> {
     let said = |g: &GatewayConfig| {
-        (g.kind, g.url.clone(), g.group.clone(), g.labels.clone(), g.abilities(), g.watch.clone())
+        (g.kind, g.url.clone(), g.group.clone(), g.labels.clone(), g.abilities(), g.ways())
     };
     let changed = Changed {
         gateway: new.id.clone(),
@@ -169,7 +175,7 @@ fn hands(gateway: &GatewayConfig) -> Hands {
     let instances = gateway
         .instances()
         .into_iter()
-        .map(|i| (i.id.clone(), (gateway.reconnect_of(&i), i.restart.clone())))
+        .map(|i| (i.id.clone(), (gateway.reconnect_of(&i), gateway.restart_of(&i))))
         .collect();
     // The settings of a supervised process are the process's, not the executor's.
     let restart = gateway.restart.clone().filter(|how| !matches!(how, How::Supervise(_)));
@@ -192,6 +198,7 @@ fn sources(old: &GatewayConfig, new: &GatewayConfig) -> SourceDiff {
             old.kernel == new.kernel && process(old).is_some() == process(new).is_some(),
         ),
         report: way(Source::Report, old.report == new.report),
+        adapter: way(Source::Adapter, old.adapter() == new.adapter()),
     }
 }
 

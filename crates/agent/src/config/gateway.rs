@@ -8,12 +8,14 @@ use mooring_core::id::{GatewayId, InstanceId, PolicyId};
 use mooring_core::kind::Kind;
 use mooring_core::planner::Abilities;
 use mooring_core::session::Source;
+use mooring_gateways::{bisheng, evolution, onebot11, waha};
 use mooring_runtime::config::{HumanDuration, SecretFile};
 use mooring_runtime::tls::ClientTlsConfig;
 use serde::{Deserialize, Serialize};
 
+use super::adapter::{AdapterSettings, default_ways};
 use super::{KernelSection, LimitsConfig, RelaySection, ReportSection, TrackerSection};
-use crate::executor::{How, KernelCut, RelayClose, ReportOrder};
+use crate::executor::{AdapterOrder, How, KernelCut, RelayClose, ReportOrder};
 
 /// One gateway: `[[gateway]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +29,8 @@ pub struct GatewayConfig {
     /// Where it serves, `ws://…` or `wss://…`. Needed by the canary and the relay.
     #[serde(default)]
     pub url: String,
-    /// How it is watched; one way or several.
-    #[serde(default = "canary")]
+    /// How it is watched; one way or several. Empty: as is usual for its kind.
+    #[serde(default)]
     pub watch: Vec<Source>,
     /// The group whose policy, budget and storm brake it shares.
     #[serde(default = "default_group")]
@@ -63,6 +65,18 @@ pub struct GatewayConfig {
     /// What it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportSection>,
+    /// Its adapter, for the kind `evolution`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evolution: Option<Box<evolution::Settings>>,
+    /// Its adapter, for the kind `onebot11`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onebot11: Option<Box<onebot11::Settings>>,
+    /// Its adapter, for the kind `bisheng`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bisheng: Option<Box<bisheng::Settings>>,
+    /// Its adapter, for the kind `waha`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waha: Option<Box<waha::Settings>>,
     /// Its instances; none: one, with the gateway's own id.
     #[serde(rename = "instance", default)]
     pub instances: Vec<InstanceConfig>,
@@ -70,10 +84,6 @@ pub struct GatewayConfig {
 
 fn websocket() -> Kind {
     Kind::Websocket
-}
-
-fn canary() -> Vec<Source> {
-    vec![Source::Canary]
 }
 
 fn default_group() -> PolicyId {
@@ -182,7 +192,7 @@ impl GatewayConfig {
             id,
             kind: websocket(),
             url: url.into(),
-            watch: canary(),
+            watch: Vec::new(),
             group: default_group(),
             labels: BTreeMap::new(),
             expect: ExpectConfig::default(),
@@ -194,6 +204,10 @@ impl GatewayConfig {
             relay: None,
             kernel: None,
             report: None,
+            evolution: None,
+            onebot11: None,
+            bisheng: None,
+            waha: None,
             instances: Vec::new(),
         }
     }
@@ -201,13 +215,27 @@ impl GatewayConfig {
     /// Whether it is watched this way.
     #[must_use]
     pub fn watched_by(&self, source: Source) -> bool {
-        self.watch.contains(&source)
+        self.ways().contains(&source)
     }
 
-    /// The instances, the implied one included. A gateway that only reports names its instances itself.
+    /// The ways it is watched.
+    #[must_use]
+    pub fn ways(&self) -> Vec<Source> {
+        if self.watch.is_empty() { default_ways(self.kind) } else { self.watch.clone() }
+    }
+
+    /// The settings of its kind's adapter, where they are given.
+    #[must_use]
+    pub fn adapter(&self) -> Option<AdapterSettings> {
+        AdapterSettings::of(self).find(|settings| settings.kind() == self.kind)
+    }
+
+    /// The instances, the implied one included. A gateway that only reports, or has only an adapter, names its instances
+    /// itself.
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceConfig> {
-        if !self.instances.is_empty() || self.watch == [Source::Report] {
+        let finds = |way: &Source| matches!(way, Source::Report | Source::Adapter);
+        if !self.instances.is_empty() || self.ways().iter().all(finds) {
             return self.instances.clone();
         }
         // Both kinds of name follow the same rules.
@@ -240,12 +268,24 @@ impl GatewayConfig {
         instance.reconnect.clone().or_else(|| self.reconnect.clone()).unwrap_or_else(|| self.own_reconnect())
     }
 
+    /// How what serves one instance is restarted.
+    #[must_use]
+    pub fn restart_of(&self, instance: &InstanceConfig) -> Option<How> {
+        let own = || {
+            let restarts = self.watched_by(Source::Adapter) && self.adapter().is_some_and(|a| a.restarts());
+            restarts.then(|| How::Adapter(AdapterOrder::default()))
+        };
+        instance.restart.clone().or_else(own)
+    }
+
     /// What the ways it is watched make possible.
     fn own_reconnect(&self) -> How {
         if self.watched_by(Source::Canary) {
             How::default()
         } else if self.watched_by(Source::Relay) {
             How::Relay(RelayClose::default())
+        } else if self.watched_by(Source::Adapter) {
+            How::Adapter(AdapterOrder::default())
         } else if self.watched_by(Source::Report) {
             How::Report(ReportOrder::default())
         } else {
@@ -263,7 +303,12 @@ impl GatewayConfig {
     #[must_use]
     pub fn abilities(&self) -> Abilities {
         let instances = self.instances();
-        let reconnects = |how: &How| !matches!(how, How::Kernel(_)) || self.cuts();
+        let adapter = self.adapter();
+        let reconnects = |how: &How| match how {
+            How::Kernel(_) => self.cuts(),
+            How::Adapter(_) => adapter.as_ref().is_some_and(AdapterSettings::reconnects),
+            _ => true,
+        };
         let relay = self.watched_by(Source::Relay);
         let closes = relay || self.cuts() || self.watched_by(Source::Report);
         Abilities {
@@ -272,8 +317,11 @@ impl GatewayConfig {
             } else {
                 instances.iter().all(|i| reconnects(&self.reconnect_of(i)))
             },
-            restart_instance: !self.instances.is_empty()
-                && self.instances.iter().all(|i| i.restart.is_some()),
+            restart_instance: if self.instances.is_empty() {
+                self.watched_by(Source::Adapter) && adapter.as_ref().is_some_and(AdapterSettings::restarts)
+            } else {
+                self.instances.iter().all(|i| self.restart_of(i).is_some())
+            },
             restart_gateway: self.restart.is_some(),
             close_session: closes,
             close_sessions: closes,

@@ -8,6 +8,7 @@
 //!
 //! Nothing secret is in these types. Headers that carry credentials are given as files, read when they are used.
 
+mod adapter;
 mod bytes;
 mod diff;
 mod gateway;
@@ -30,6 +31,7 @@ use mooring_runtime::telemetry::TelemetryConfig;
 use mooring_runtime::tls::ClientTlsConfig;
 use serde::{Deserialize, Serialize};
 
+pub use adapter::AdapterSettings;
 pub use bytes::ByteSize;
 pub use diff::{Changed, Diff, InstanceDiff, SourceDiff, diff};
 pub use gateway::{ExpectConfig, GatewayConfig, HeartbeatConfig, InstanceConfig, PromiseConfig, WatchConfig};

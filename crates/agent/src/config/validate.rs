@@ -13,7 +13,11 @@ use mooring_core::session::Source;
 use mooring_runtime::config::{HumanDuration, Problem, SecretFile, Validate};
 use mooring_runtime::tls::ClientTlsConfig;
 
-use super::{AgentConfig, ControllerSection, GatewayConfig, HeartbeatConfig, MAX_GATEWAYS, MAX_INSTANCES};
+use super::adapter::default_ways;
+use super::{
+    AdapterSettings, AgentConfig, ControllerSection, GatewayConfig, HeartbeatConfig, MAX_GATEWAYS,
+    MAX_INSTANCES,
+};
 use crate::executor::{How, Job};
 
 /// Headers that the handshake itself writes.
@@ -157,12 +161,6 @@ fn gateway(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
 
 /// The ways to watch, and that each has what it needs.
 fn watch(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
-    if config.watch.is_empty() {
-        found.push(
-            Problem::new(join(key, "watch"), "at least one way to watch is needed")
-                .with_hint("canary, relay, kernel or report"),
-        );
-    }
     for (index, way) in config.watch.iter().enumerate() {
         if config.watch.iter().take(index).any(|other| other == way) {
             found.push(Problem::new(join(key, "watch"), format!("`{way}` is given twice")));
@@ -193,6 +191,25 @@ fn watch(config: &GatewayConfig, key: &str, found: &mut Vec<Problem>) {
     if let Some(report) = &config.report {
         found.extend(report.problems(&join(key, "report")));
     }
+    for settings in AdapterSettings::of(config) {
+        let key = join(key, settings.kind().name());
+        if settings.kind() != config.kind {
+            let problem = format!("has no effect: the gateway's kind is `{}`", config.kind);
+            found.push(Problem::new(&key, problem));
+        } else if !config.watched_by(Source::Adapter) {
+            found.push(Problem::new(&key, "has no effect: `adapter` is not in `watch`"));
+        }
+        found.extend(settings.problems(&key));
+    }
+    if config.watched_by(Source::Adapter) && config.adapter().is_none() {
+        let kind = config.kind;
+        let problem = if default_ways(kind).contains(&Source::Adapter) {
+            format!("a gateway of the kind `{kind}` needs `[gateway.{kind}]`")
+        } else {
+            format!("there is no adapter for the kind `{kind}`")
+        };
+        found.push(Problem::new(join(key, kind.name()), problem));
+    }
 }
 
 /// Executors that work through a watcher need that watcher.
@@ -202,6 +219,7 @@ fn by_a_watcher(config: &GatewayConfig, how: &How, key: &str, found: &mut Vec<Pr
         How::Relay(_) => Source::Relay,
         How::Kernel(_) => Source::Kernel,
         How::Report(_) => Source::Report,
+        How::Adapter(_) => Source::Adapter,
         How::Command(_) | How::Http(_) | How::Supervise(_) => return,
     };
     if !config.watched_by(needs) {

@@ -7,6 +7,7 @@
 //! An executor is dropped when the agent is killed and may be told to give up; either way the order's outcome is then
 //! "not known", never "try again".
 
+mod adapter;
 mod canary;
 mod command;
 mod http;
@@ -36,6 +37,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::sessions::Sources;
+pub use adapter::AdapterOrder;
 pub use canary::{CanaryConfig, ReconnectHandle, ReconnectRequest};
 pub use command::CommandConfig;
 pub use http::{ExpectStatus, HttpConfig};
@@ -240,6 +242,8 @@ executors! {
     Kernel(KernelCut) = "kernel";
     /// The gateway's own client is asked.
     Report(ReportOrder) = "report";
+    /// The adapter of the gateway's kind is asked.
+    Adapter(AdapterOrder) = "adapter";
 }
 
 impl Default for How {

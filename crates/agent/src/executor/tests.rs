@@ -315,8 +315,11 @@ async fn a_delay_is_waited_out_and_can_be_cut_short() {
 
 #[test]
 fn each_job_has_its_executors() {
-    assert_eq!(How::names_for(Job::Reconnect), ["canary", "command", "http", "relay", "kernel", "report"]);
-    assert_eq!(How::names_for(Job::RestartInstance), ["command", "http", "report"]);
+    assert_eq!(
+        How::names_for(Job::Reconnect),
+        ["canary", "command", "http", "relay", "kernel", "report", "adapter"]
+    );
+    assert_eq!(How::names_for(Job::RestartInstance), ["command", "http", "report", "adapter"]);
     assert_eq!(How::names_for(Job::RestartGateway), ["command", "http", "supervise"]);
     let supervise = How::Supervise(SuperviseConfig::new(vec!["x".to_owned()]));
     assert!(supervise.build(&Surroundings::default()).is_err());

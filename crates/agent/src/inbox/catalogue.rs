@@ -77,7 +77,7 @@ impl GatewayHands {
             let what = |verb: &str| format!("instance `{}`: {verb}", instance.id);
             let reconnect =
                 config.reconnect_of(instance).build(&around).map_err(|why| at(&what("reconnect"), why))?;
-            let restart = instance.restart.as_ref().map(|how| how.build(&around));
+            let restart = config.restart_of(instance).map(|how| how.build(&around));
             let restart = restart.transpose().map_err(|why| at(&what("restart"), why))?;
             instances.insert(instance.id.clone(), InstanceHands { reconnect, restart });
         }

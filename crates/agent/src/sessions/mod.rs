@@ -9,6 +9,7 @@
 //! A question is answered from all sources of a gateway at once, on a thread that may take its time: with 100,000
 //! sessions a look at all of them takes tens of milliseconds.
 
+pub mod adapter;
 mod directory;
 pub mod kernel;
 mod patience;
@@ -23,6 +24,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use mooring_core::id::{InstanceId, SessionId};
 use mooring_core::session::{SessionPage, SessionQuery, Source};
+use mooring_gateways::Ask;
+use tokio::sync::mpsc;
 
 pub use directory::Directory;
 
@@ -89,6 +92,11 @@ pub trait SessionSource: Send + Sync + fmt::Debug {
     fn door(&self) -> Option<&dyn Door> {
         None
     }
+
+    /// The way to ask the adapter of the gateway's kind, where it is one.
+    fn asks(&self) -> Option<mpsc::Sender<Ask>> {
+        None
+    }
 }
 
 /// Where new sessions come in.
@@ -130,6 +138,12 @@ impl Sources {
     #[must_use]
     pub fn closer(&self) -> Option<&Arc<dyn SessionSource>> {
         [Source::Relay, Source::Report, Source::Kernel].into_iter().find_map(|source| self.get(source))
+    }
+
+    /// The way to ask the gateway's adapter.
+    #[must_use]
+    pub fn adapter(&self) -> Option<mpsc::Sender<Ask>> {
+        self.0.iter().find_map(|s| s.asks())
     }
 
     /// The one with a door.

@@ -24,20 +24,20 @@ use crate::config::GatewayConfig;
 
 /// Clients that are asked at a time to end a session.
 const AT_ONCE: usize = 64;
-/// Instances that wait to be watched.
-const ADOPTIONS: usize = 256;
 /// Longest time between two looks for deadlines.
 const TICK: Duration = Duration::from_millis(500);
 /// Shortest: many instances have deadlines, and a look at those that are due costs about the same for one and for many.
 const LEAST_TICK: Duration = Duration::from_millis(20);
 
-/// An instance that a gateway made known itself, to be watched from now on.
+/// An instance that a gateway made known itself, to be watched from now on, or not any more.
 #[derive(Debug)]
 pub struct Adoption {
     /// Of which gateway.
     pub gateway: GatewayId,
     /// Which.
     pub instance: InstanceId,
+    /// Whether it is there; otherwise it is gone.
+    pub here: bool,
     /// Answered when it is watched, or with the reason why it is not.
     pub done: oneshot::Sender<Result<(), String>>,
 }
@@ -70,15 +70,15 @@ impl fmt::Debug for Reporting {
 }
 
 impl Reporting {
-    /// With the API's directory and its way for orders; and the task that takes reports in, with what asks for instances
-    /// to be watched.
+    /// With the API's directory and its way for orders; and the task that takes reports in. `adopt` is where instances
+    /// are asked to be watched.
     #[must_use]
     pub fn new(
         directory: mooring_report::Directory,
         orders: mpsc::Sender<OrderRequest>,
         reports: mpsc::Receiver<Reported>,
-    ) -> (Self, Pump, mpsc::Receiver<Adoption>) {
-        let (adopt, adoptions) = mpsc::channel(ADOPTIONS);
+        adopt: mpsc::Sender<Adoption>,
+    ) -> (Self, Pump) {
         let reporting = Self { reporters: Arc::default(), directory, orders };
         let pump = Pump {
             reporting: reporting.clone(),
@@ -87,7 +87,7 @@ impl Reporting {
             taps: HashMap::new(),
             known: HashSet::new(),
         };
-        (reporting, pump, adoptions)
+        (reporting, pump)
     }
 
     /// Where orders go.
@@ -107,9 +107,9 @@ impl Reporting {
         };
         let before = self.lock().get(&gateway.id).cloned().filter(|known| known.entry.report == report);
         // What was said goes on to hold: nobody would say it again.
-        let mut book = before
-            .as_ref()
-            .map_or_else(|| Book::new(report.meaning()), |known| std::mem::take(&mut *known.book()));
+        let empty = || Book::new(report.meaning());
+        let mut book =
+            before.as_ref().map_or_else(empty, |known| std::mem::replace(&mut *known.book(), empty()));
         for gone in before.iter().flat_map(|known| &known.entry.instances) {
             if !entry.instances.contains(gone) {
                 book.forget(gone);
@@ -244,7 +244,7 @@ impl Pump {
             return true;
         }
         let (done, adopted) = oneshot::channel();
-        let adoption = Adoption { gateway: gateway.clone(), instance: instance.clone(), done };
+        let adoption = Adoption { gateway: gateway.clone(), instance: instance.clone(), here: true, done };
         if self.adopt.send(adoption).await.is_err() {
             return false;
         }

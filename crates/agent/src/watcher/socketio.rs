@@ -82,6 +82,8 @@ async fn watch(mut client: Client, observations: Sender<Seen>) {
     let mut life = Life::new(LIFE_EVERY);
     let opened = Instant::now();
     let mut heard = opened;
+    // The namespace has just answered. A quiet server's next word is a ping, half a minute away.
+    life.seen(opened);
     let close = loop {
         // With the channel full, what is newest waits: it is passed on as old as it then is.
         let due = life.due().filter(|_| observations.capacity() > 0);
@@ -242,6 +244,17 @@ mod tests {
         let sight = dial(&config).await;
         assert!(sight.report.outcome.is_ok(), "{:?}", sight.report);
         sight.live.unwrap().close().await;
+    }
+
+    /// At the default interval of 25 s: whoever has let us in lives.
+    #[tokio::test]
+    async fn being_let_in_is_life() {
+        let (_child, url) = server(&[]).await;
+        let mut config = config(&url);
+        config.expect.namespace = Some("/".to_owned());
+        let mut live = dial(&config).await.live.unwrap();
+        assert!(matches!(next(&mut live).await, Observation::Life { age } if age < Duration::from_secs(5)));
+        live.close().await;
     }
 
     #[tokio::test]

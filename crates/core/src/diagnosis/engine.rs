@@ -242,6 +242,7 @@ impl Clue {
             Self::Expects(kinds) => case.expect.is_some_and(|kind| kinds.contains(&kind)),
             Self::EnginePath => case.engine_path,
             Self::NoToken => case.has_token == Some(false),
+            Self::HasIdentity => case.has_identity,
             Self::HasToken => case.has_token == Some(true),
             Self::DefaultIdle => finding.saw.close.as_ref().is_some_and(|c| {
                 c.silent_for.abs_diff(std::time::Duration::from_secs(60))

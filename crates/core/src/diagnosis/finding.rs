@@ -297,6 +297,8 @@ pub struct Case {
     pub without: Vec<Probe>,
     /// The request names an Engine.IO path.
     pub engine_path: bool,
+    /// An id of somebody is sent along, in OneBot.
+    pub has_identity: bool,
     /// Credentials are sent along. `None`: not known.
     pub has_token: Option<bool>,
     /// What is known of the timers on the path by those who set them.

@@ -12,6 +12,7 @@
 //! first candidate leads. What would decide between candidates is named ([`wanted`]), so that an examination asks the
 //! next question instead of guessing.
 
+pub mod codes;
 mod engine;
 mod finding;
 mod rules;

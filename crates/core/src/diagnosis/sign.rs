@@ -284,6 +284,7 @@ signs! {
         "closed without a code though pings were answered; CONNECT was never sent", "已应答 ping 仍无码关闭；从未发送 CONNECT";
     AllRestarted Link [Code(1012)] Link [Code(1001)] Link [Code(1013)],
         "closed with the words of a restart", "以重启的关闭码关闭";
+    RefusedElsewhere Link [Status(403)], "a client is refused with 403", "客户端被 403 拒绝";
     OutdatedMany Link [Code(405), Others], "refused with 405, and many others in the same moment", "以 405 拒绝，且同一时刻大量其他账号如此";
     OutdatedOne Link [Code(405)], "refused with 405", "以 405 拒绝";
     AllLost Link [NoCode, Others], "many ended without a Close frame in the same moment", "大量会话同时无 Close 帧断开";

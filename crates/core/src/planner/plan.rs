@@ -2,7 +2,7 @@
 //!
 //! Who is acted on:
 //!
-//! - Only instances whose `Reachable` or `Beating` is False. Not knowing is not sickness, so an agent that is away gives
+//! - Only instances whose `Reachable` or `Beating` is False, or whose `Linked` is for want of a connection. Not knowing is not sickness, so an agent that is away gives
 //!   an empty plan. A cause for humans gives no order, and neither does anything on an instance whose phase is
 //!   `NeedsHuman` for another condition's sake: reconnecting a revoked account can lock it.
 //! - After `act_after` of sickness, and not before the case's backoff is over. **Flapping** instances come back by
@@ -146,7 +146,7 @@ pub fn plan_gateway<'a>(
 #[must_use]
 pub fn seen(view: &GatewayView, target: &Target) -> CaseEvent {
     let one = |i: &InstanceView| match &i.sickness {
-        Some(s) if acts_on(s.condition) || s.cause.handling() == Handling::Human => {
+        Some(s) if acts_on(s) || s.cause.handling() == Handling::Human => {
             CaseEvent::SickSeen { cause: s.cause }
         }
         Some(_) | None => match i.phase {
@@ -166,7 +166,7 @@ pub fn seen(view: &GatewayView, target: &Target) -> CaseEvent {
     }
     let all = view.instances.len();
     let sick: Vec<&Sickness> =
-        view.instances.iter().filter_map(|i| i.sickness.as_ref()).filter(|s| acts_on(s.condition)).collect();
+        view.instances.iter().filter_map(|i| i.sickness.as_ref()).filter(|s| acts_on(s)).collect();
     let well = view.instances.iter().filter(|i| one(i) == CaseEvent::HealthySeen).count();
     if let Some(cause) = most_frequent(sick.iter().map(|s| s.cause)).filter(|_| half(sick.len(), all)) {
         CaseEvent::SickSeen { cause }
@@ -177,12 +177,16 @@ pub fn seen(view: &GatewayView, target: &Target) -> CaseEvent {
     }
 }
 
-/// Orders are made for the wire and the protocol only: a purpose that fails (a login, a lack of traffic) is not mended
-/// by a new connection.
-fn acts_on(condition: ConditionKind) -> bool {
-    match condition {
+/// Orders are made for the wire and the protocol; for the purpose only where its cause is a connection that is gone or
+/// stuck: a revoked login or a lack of traffic is not mended by a new one. (A gateway may be reachable itself while the
+/// connection of one of its accounts hangs: Evolution API is.)
+fn acts_on(sickness: &Sickness) -> bool {
+    match sickness.condition {
         ConditionKind::Reachable | ConditionKind::Beating => true,
-        ConditionKind::Linked | ConditionKind::Delivering | ConditionKind::Stable => false,
+        ConditionKind::Linked => {
+            matches!(sickness.cause.handling(), Handling::Reconnect | Handling::Restart)
+        }
+        ConditionKind::Delivering | ConditionKind::Stable => false,
     }
 }
 
@@ -270,7 +274,7 @@ impl<'p> Plan<'p, '_> {
             let why = format!("{}: {} {}", s.cause, s.message, words.remedy);
             return Some(Decision::Human { target, cause: s.cause, reason: HumanReason::Cause, why });
         }
-        let (reason, why) = if !acts_on(s.condition) {
+        let (reason, why) = if !acts_on(s) {
             (WaitReason::NoOrders, format!("no orders are made for {}: {}", s.condition, words.remedy))
         } else if self.policy.steps(s.cause, self.view.kind).is_empty() {
             (WaitReason::Passes, format!("the policy has no steps for {}: {}", s.cause, words.remedy))

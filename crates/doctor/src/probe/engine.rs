@@ -41,6 +41,8 @@ fn saw(polling: &Polling) -> Saw {
             error: Some(error.message.clone()),
             ..EngineSaw::default()
         }),
+        // It speaks, but an older version than ours: what Engine.IO 4 says to that is its code 5.
+        Said::Older(_) => Some(EngineSaw { code: Some(5), ..EngineSaw::default() }),
         Said::Foreign | Said::Nothing => None,
     };
     // A sid is a credential of the session; the body has nothing else to tell.

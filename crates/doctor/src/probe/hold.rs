@@ -20,14 +20,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 pub(super) async fn hold(exam: &Exam, spot: &Spot, place: usize, time: Duration) -> Vec<Finding> {
     let apart = APART.min(time / 4);
     let every = (time / 12).clamp(Duration::from_millis(200), Duration::from_secs(15));
-    let target = match exam.expect {
-        Some(mooring_core::kind::Kind::Onebot11) => spot
-            .target
-            .clone()
-            .header("X-Self-ID", crate::exam::RESERVED_ID)
-            .and_then(|t| t.header("X-Client-Role", "Universal")),
-        _ => Ok(spot.target.clone()),
-    };
+    let target = spot.target.clone();
+    let target = if exam.adds_identity() { super::upgrade::identity(target) } else { Ok(target) };
     let Ok(target) = target else { return Vec::new() };
     let (first, second, pinging) = tokio::join!(
         one(&target, time, Duration::ZERO, None),

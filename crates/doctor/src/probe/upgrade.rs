@@ -6,7 +6,7 @@ use mooring_core::diagnosis::{Finding, Probe, Saw, Sign};
 use mooring_core::kind::Kind;
 use mooring_wire::{ExamineConfig, Examined, Target, TargetError, examine};
 
-use crate::exam::{Exam, RESERVED_ID, Spot};
+use crate::exam::{Exam, RESERVED_ID, Spot, is_credential, is_identity};
 
 /// Paths that OneBot frameworks are found on, the likeliest first: NoneBot and Karin, Yunzai, NoneBot's other, aiocqhttp,
 /// Koishi.
@@ -29,12 +29,14 @@ pub(super) async fn upgrade(exam: &Exam, spot: &Spot, probe: Probe) -> Option<Sa
             None => spot.target.at(&format!("{path}/{query}")),
         },
         Probe::UpgradeKnownPaths => return known_paths(exam, spot, onebot).await,
-        Probe::UpgradeWithIdentity => identity(spot.target.clone()),
-        Probe::UpgradeWithoutToken => exam.dial.target(&spot.url, false),
+        Probe::UpgradeWithIdentity => {
+            exam.dial.target(&spot.url, |name| !is_identity(name)).and_then(identity)
+        }
+        Probe::UpgradeWithoutToken => exam.dial.target(&spot.url, |name| !is_credential(name)),
         Probe::UpgradeEngineIo => spot.target.at(&format!("{path}?EIO=4&transport=websocket")),
         Probe::UpgradeWithoutSubprotocol => {
             let dial = crate::exam::Dial { subprotocols: Vec::new(), ..exam.dial.clone() };
-            dial.target(&spot.url, true)
+            dial.target(&spot.url, |_| true)
         }
         Probe::UpgradeOtherScheme => {
             let other = match spot.url.split_once("://") {
@@ -42,12 +44,12 @@ pub(super) async fn upgrade(exam: &Exam, spot: &Spot, probe: Probe) -> Option<Sa
                 Some(("wss", rest)) => format!("ws://{rest}"),
                 _ => return None,
             };
-            exam.dial.target(&other, true)
+            exam.dial.target(&other, |_| true)
         }
         _ => return None,
     };
     let target = match target {
-        Ok(target) if onebot && probe != Probe::UpgradeWithIdentity => identity(target),
+        Ok(target) if exam.adds_identity() => identity(target),
         other => other,
     };
     let target = target.ok()?;
@@ -56,7 +58,7 @@ pub(super) async fn upgrade(exam: &Exam, spot: &Spot, probe: Probe) -> Option<Sa
 }
 
 /// A role never goes out without an id: one framework dies of that.
-fn identity(target: Target) -> Result<Target, TargetError> {
+pub(super) fn identity(target: Target) -> Result<Target, TargetError> {
     target.header("X-Self-ID", RESERVED_ID)?.header("X-Client-Role", "Universal")
 }
 
@@ -68,7 +70,7 @@ async fn known_paths(exam: &Exam, spot: &Spot, onebot: bool) -> Option<Saw> {
             tokio::time::sleep(exam.pace).await;
         }
         let target = spot.target.at(path).ok()?;
-        let target = if onebot { identity(target).ok()? } else { target };
+        let target = if exam.adds_identity() { identity(target).ok()? } else { target };
         let saw = Saw { variant: Some((*path).to_owned()), ..look(&target, onebot).await };
         let finding = Finding { place: 0, probe: Probe::UpgradeKnownPaths, saw };
         let good = matches!(Sign::of(&finding), Some(Sign::Works | Sign::KarinNoToken | Sign::KarinBadToken));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mooring_core::cause::Cause;
+use mooring_core::diagnosis::codes::{FLEET, FleetWindow};
 use mooring_core::id::{InstanceId, SessionId};
 use mooring_core::limits::clip;
 use mooring_core::order::Action;
@@ -18,7 +19,7 @@ use mooring_core::session::{
 use mooring_core::time::{Mono, Now};
 
 use super::event::{Event, Reported};
-use super::{Meaning, MeaningConfig, Step};
+use super::{Crowd, Meaning, MeaningConfig, Step};
 
 /// What a report, or time, did to one instance.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,7 @@ struct Entry {
 }
 
 /// The instances of one gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Book {
     config: MeaningConfig,
     entries: BTreeMap<InstanceId, Entry>,
@@ -45,13 +46,33 @@ pub struct Book {
     opened: u64,
     closed: u64,
     by_cause: BTreeMap<Cause, u64>,
+    /// Who was refused for what a whole fleet may be refused for.
+    fleet: FleetWindow<InstanceId>,
+    /// Whether they were many when the last of them was refused: then the others know.
+    crowded: bool,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self::new(MeaningConfig::default())
+    }
 }
 
 impl Book {
     /// An empty book.
     #[must_use]
     pub fn new(config: MeaningConfig) -> Self {
-        Self { config, ..Self::default() }
+        Self {
+            config,
+            entries: BTreeMap::new(),
+            due: BTreeSet::new(),
+            sessions: 0,
+            opened: 0,
+            closed: 0,
+            by_cause: BTreeMap::new(),
+            fleet: FleetWindow::new(&FLEET),
+            crowded: false,
+        }
     }
 
     /// Takes a report. The server bounds how many instances there are before they get here.
@@ -62,9 +83,37 @@ impl Book {
             .entries
             .entry(instance.clone())
             .or_insert_with(|| Entry { meaning: Meaning::new(config, now.mono), due: None });
-        let step = entry.meaning.step(now, *at, session, event, self.sessions + 1);
+        let mut step = entry.meaning.step(now, *at, session, event, self.sessions + 1);
         self.sessions += u64::from(step.opened);
+        if let Event::Closed(closed) = event {
+            let protocol = closed.protocol.unwrap_or(entry.meaning.registration.protocol);
+            if self.fleet.saw(at.mono, instance, protocol, closed.code) {
+                self.crowd(now, *at, instance, &mut step);
+            }
+        }
         self.settle(instance, step)
+    }
+
+    /// An instance was refused. If it is one of many it is told so at once, and the others when time next passes.
+    fn crowd(&mut self, now: Now, at: Now, instance: &InstanceId, step: &mut Step) {
+        let of = self.entries.len();
+        let rule = self.fleet.rule();
+        let known = self.crowded;
+        let Some(members) = self.fleet.fleet(now.mono, of) else {
+            self.crowded = false;
+            return;
+        };
+        self.crowded = true;
+        let crowd = Crowd { rule, saying: members.len(), of };
+        if let Some(entry) = self.entries.get_mut(instance) {
+            entry.meaning.join(crowd, now, at, step);
+        }
+        for member in members.filter(|member| !known && *member != instance) {
+            if let Some(entry) = self.entries.get_mut(member) {
+                entry.meaning.not_alone(crowd);
+                reschedule(&mut self.due, member, entry);
+            }
+        }
     }
 
     /// Lets time pass for those that are due.
@@ -99,6 +148,7 @@ impl Book {
 
     /// Forgets an instance: it was taken out of the configuration.
     pub fn forget(&mut self, instance: &InstanceId) {
+        self.fleet.forget(instance);
         if let Some(entry) = self.entries.remove(instance)
             && let Some(due) = entry.due
         {
@@ -176,19 +226,25 @@ impl Book {
             }
         }
         if let Some(entry) = self.entries.get_mut(instance) {
-            let next = entry.meaning.next_check();
-            if next != entry.due {
-                if let Some(old) = entry.due {
-                    self.due.remove(&(old, instance.clone()));
-                }
-                if let Some(at) = next {
-                    self.due.insert((at, instance.clone()));
-                }
-                entry.due = next;
-            }
+            reschedule(&mut self.due, instance, entry);
         }
         Outcome { instance: instance.clone(), step }
     }
+}
+
+/// Puts an instance where it is due.
+fn reschedule(due: &mut BTreeSet<(Mono, InstanceId)>, instance: &InstanceId, entry: &mut Entry) {
+    let next = entry.meaning.next_check();
+    if next == entry.due {
+        return;
+    }
+    if let Some(old) = entry.due {
+        due.remove(&(old, instance.clone()));
+    }
+    if let Some(at) = next {
+        due.insert((at, instance.clone()));
+    }
+    entry.due = next;
 }
 
 impl Meaning {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use mooring_core::diagnosis::codes::Protocol;
 use mooring_core::id::{GatewayId, InstanceId};
 use mooring_core::time::Now;
 
@@ -67,24 +68,6 @@ pub struct Registration {
     pub can: Vec<mooring_core::order::Action>,
     /// Its process; zero: not said.
     pub pid: u32,
-}
-
-/// Whose codes a gateway reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Protocol {
-    /// The WebSocket's own close codes (RFC 6455 §7.4).
-    #[default]
-    WebSocket,
-    /// Baileys' `DisconnectReason`.
-    Baileys,
-}
-
-impl Protocol {
-    /// The protocol of this name; every name we have no table for is taken for the WebSocket's own codes.
-    #[must_use]
-    pub fn named(name: &str) -> Self {
-        if name.eq_ignore_ascii_case("baileys") { Self::Baileys } else { Self::WebSocket }
-    }
 }
 
 /// How a connection ended, as the gateway tells it.

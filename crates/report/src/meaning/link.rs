@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::condition::{ConditionKind, Evidence, Status};
+use mooring_core::diagnosis::codes::Weight;
 use mooring_core::id::SessionId;
 use mooring_core::session::SessionState;
 use mooring_core::time::{Mono, Now};
 
-use super::event::Closed;
-use super::verdict::{Verdict, Weight};
+use super::event::{Closed, Protocol};
+use super::verdict::Verdict;
 use super::{Meaning, Step, claim};
 
 /// A look that comes this much later than it was due was late by our own fault: what has arrived meanwhile is read first.
@@ -256,9 +257,7 @@ impl Meaning {
             session.open_at = at.mono;
             self.link = Link::Open(session);
             self.fault = None;
-            self.doubted = false;
-            self.restart_at = None;
-            self.bad_sessions = 0;
+            self.history.opened();
             self.await_beats(now.mono, at.mono, step);
         }
         self.well(ConditionKind::Linked, age, step);
@@ -280,12 +279,10 @@ impl Meaning {
         self.state_at = at.mono;
         let session = self.link.take_session();
         let open_for = session.as_ref().filter(|s| s.opened).map(|session| at.mono.since(session.since.mono));
+        self.history.forgive(open_for);
         let verdict = self.judged(closed, at.mono, open_for);
-        match closed.code {
-            Some(515) => self.restart_at = Some(at.mono),
-            Some(401) => self.doubted = true,
-            Some(500) => self.bad_sessions = self.bad_sessions.saturating_add(1),
-            _ => {}
+        if closed.protocol.unwrap_or(self.registration.protocol) == Protocol::Baileys {
+            self.history.remember(at.mono, closed.code, open_for);
         }
         if let Some(session) = &session {
             self.ended(session, at, closed, &verdict, step);
@@ -293,8 +290,8 @@ impl Meaning {
         self.fault(now.mono, at.mono, &verdict, step);
         let awaited = match verdict.weight {
             Weight::Fault => None,
-            Weight::After(patience) => {
-                let fault = Verdict { weight: Weight::Fault, ..verdict };
+            Weight::After(patience, cause) => {
+                let fault = Verdict { weight: Weight::Fault, cause, ..verdict };
                 Some((Deadline::at(at.mono.after(patience)), Box::new(fault)))
             }
         };

@@ -10,6 +10,9 @@
 //! | closed, refused by the other end | False | Unknown | Unknown |
 //! | closed, restarts on purpose | Unknown, then False | the same | Unknown |
 //!
+//! What a code means is in [`mooring_core::diagnosis::codes`]. Where many instances of the gateway say the same at once, the
+//! [`Book`] lets each of them know that it is not alone ([`Meaning::not_alone`]), those included that said it earlier.
+//!
 //! `Reachable` is claimed False only where a new connection may help: the planner acts on it, and a revoked login must not
 //! be acted on.
 //!
@@ -39,6 +42,7 @@ use mooring_core::cause::Cause;
 use mooring_core::classify::RecentCloses;
 use mooring_core::condition::{ConditionKind, Evidence, Status};
 use mooring_core::detector::{Detector, DetectorConfig, Expect, Suspicion, Verdict as Silence};
+use mooring_core::diagnosis::codes::{FleetRule, History, Weight};
 use mooring_core::limits::{MAX_EVIDENCE, clip};
 use mooring_core::observation::{Claim, Close};
 use mooring_core::session::{EndedBy, SessionClose, Source};
@@ -46,10 +50,9 @@ use mooring_core::time::{Mono, Now};
 
 pub use book::{Book, Outcome};
 pub use event::{Closed, Event, Protocol, Registration, Reported};
-pub use verdict::{BAD_SESSIONS, RESTART_GRACE};
 
 use link::{Link, Session};
-use verdict::{Context, Verdict, Weight};
+use verdict::{Context, Verdict};
 
 /// Lines of an instance's log that are kept.
 pub const LINES: usize = 4;
@@ -81,6 +84,14 @@ pub struct Step {
     pub opened: u32,
 }
 
+/// How many say the same as an instance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crowd {
+    pub rule: &'static FleetRule,
+    pub saying: usize,
+    pub of: usize,
+}
+
 /// One instance.
 #[derive(Debug)]
 pub struct Meaning {
@@ -96,10 +107,12 @@ pub struct Meaning {
     beating: Option<Status>,
     /// The newest beat's round trip.
     rtt: Option<Duration>,
-    restart_at: Option<Mono>,
-    doubted: bool,
-    bad_sessions: u32,
+    /// The ends by their codes ...
+    history: History,
+    /// ... and as closes of a WebSocket.
     recent: RecentCloses,
+    /// Many others said the same, which is to be told when time next passes.
+    crowd: Option<Crowd>,
     lines: VecDeque<String>,
     /// What is wrong now, for the list of sessions.
     fault: Option<(Cause, String)>,
@@ -119,10 +132,9 @@ impl Meaning {
             detector: Detector::new(detector, now),
             beating: None,
             rtt: None,
-            restart_at: None,
-            doubted: false,
-            bad_sessions: 0,
+            history: History::default(),
             recent: RecentCloses::default(),
+            crowd: None,
             lines: VecDeque::new(),
             fault: None,
         }
@@ -160,6 +172,9 @@ impl Meaning {
     /// Lets time pass. Call it at [`next_check`](Self::next_check), after everything that has arrived was taken.
     pub fn tick(&mut self, now: Now) -> Step {
         let mut step = Step::default();
+        if let Some(crowd) = self.crowd.take() {
+            self.join(crowd, now, now, &mut step);
+        }
         match &mut self.link {
             Link::Connecting { session, stuck } => {
                 let since = session.since.mono;
@@ -196,6 +211,9 @@ impl Meaning {
     /// When [`tick`](Self::tick) is due.
     #[must_use]
     pub fn next_check(&self) -> Option<Mono> {
+        if self.crowd.is_some() {
+            return Some(Mono::default());
+        }
         match &self.link {
             Link::Connecting { stuck, .. } | Link::Closing { stuck, .. } => stuck.due(),
             Link::Closed { awaited } => awaited.as_ref().and_then(|(until, _)| until.due()),
@@ -213,6 +231,43 @@ impl Meaning {
         } else if old.heartbeat != registration.heartbeat && matches!(self.link, Link::Open(_)) {
             self.await_beats(now.mono, now.mono, step);
         }
+    }
+
+    /// Many instances say what this one said last: that is to be told when time next passes. Nothing where it is told
+    /// already, or where it said something else since.
+    pub(super) fn not_alone(&mut self, crowd: Crowd) {
+        if self.fault_is(crowd.rule.alone) {
+            self.crowd = Some(crowd);
+        }
+    }
+
+    /// Puts the cause that a crowd has in the place of the one that an instance has alone.
+    pub(super) fn join(&mut self, crowd: Crowd, now: Now, at: Now, step: &mut Step) {
+        let Crowd { rule, saying, of } = crowd;
+        if !self.fault_is(rule.alone) {
+            return;
+        }
+        let within = rule.within.as_secs();
+        let message = format!(
+            "{saying} of {of} instances were refused ({}) within {within} s; {}",
+            rule.code, rule.human
+        );
+        let evidence = vec![
+            ("reported.code".to_owned(), rule.code.to_string()),
+            ("instances".to_owned(), format!("{saying} of {of} within {within} s")),
+            ("to.do".to_owned(), rule.human.to_owned()),
+        ];
+        let verdict = Verdict { cause: rule.cause, weight: Weight::Fault, message, evidence };
+        // What was claimed of the one alone is not claimed any more; how its session ended is on record with the crowd's.
+        step.claims.retain(|claim| claim.cause != Some(rule.alone));
+        for close in step.closes.iter_mut().filter(|close| close.cause == Some(rule.alone)) {
+            close.cause = Some(rule.cause);
+        }
+        self.fault(now.mono, at.mono, &verdict, step);
+    }
+
+    fn fault_is(&self, cause: Cause) -> bool {
+        matches!(self.link, Link::Closed { .. }) && self.fault.as_ref().is_some_and(|(is, _)| *is == cause)
     }
 
     /// A heartbeat is awaited from now on, or not.
@@ -302,7 +357,7 @@ impl Meaning {
         let (status, wire) = match verdict.weight {
             Weight::Fault if verdict.blames_wire() => (Status::False, Status::False),
             Weight::Fault => (Status::False, Status::Unknown),
-            Weight::After(_) => (Status::Unknown, Status::Unknown),
+            Weight::After(..) => (Status::Unknown, Status::Unknown),
         };
         self.fault = Some((verdict.cause, verdict.message.clone()));
         let (cause, message) = (Some(verdict.cause), verdict.message.as_str());
@@ -335,10 +390,9 @@ impl Meaning {
     fn judged(&self, closed: &Closed, at: Mono, open_for: Option<Duration>) -> Verdict {
         let context = Context {
             protocol: self.registration.protocol,
+            at,
             open_for,
-            since_restart: self.restart_at.map(|restart| at.since(restart)),
-            doubted: self.doubted,
-            bad_sessions: self.bad_sessions,
+            history: &self.history,
             recent: &self.recent,
         };
         verdict::judge(closed, &context)

@@ -9,7 +9,7 @@ use mooring_core::id::{GatewayId, InstanceId};
 use mooring_core::session::{SessionQuery, SessionState};
 use mooring_core::time::{Mono, Now, Timestamp};
 
-use super::{Book, Closed, Event, MeaningConfig, Protocol, RESTART_GRACE, Registration, Reported, Step};
+use super::{Book, Closed, Event, MeaningConfig, Protocol, Registration, Reported, Step};
 use ConditionKind::{Beating, Linked, Reachable};
 use Status::{False, True, Unknown};
 
@@ -149,12 +149,12 @@ fn the_restart_after_pairing_is_no_fault_unless_nothing_follows() {
     let mut w = World::baileys(false);
     w.say(1.0, "s1", Event::WaitingForLogin);
     w.say(2.0, "s1", closed(515, "Stream Errored (restart required)"));
-    assert_eq!((w.is(Linked).0, w.is(Reachable).0), (Unknown, Unknown));
+    assert_eq!((w.is(Linked), w.is(Reachable).0), ((Unknown, Some(Cause::RestartExpected)), Unknown));
     w.say(3.0, "s2", Event::Connecting);
     w.say(4.0, "s2", open());
     assert_eq!(w.is(Linked), (True, None));
     w.say(5.0, "s2", closed(515, "Stream Errored (restart required)"));
-    let grace = RESTART_GRACE.as_secs_f64();
+    let grace = 30.0;
     assert!(w.wait(4.9 + grace).is_empty());
     assert_eq!(w.wait(5.1 + grace).len(), 1);
     assert_eq!((w.is(Linked), w.is(Reachable).0), ((False, Some(Cause::ReportedClosed)), False));
@@ -279,17 +279,119 @@ fn another_process_has_nothing_of_the_old_one() {
 }
 
 #[test]
-fn the_third_bad_session_in_a_row_needs_a_human_and_a_login_forgives() {
+fn the_third_bad_session_needs_a_human_and_a_connection_that_held_forgives() {
+    // A stream error comes after a login each time: that one succeeded says nothing.
     let mut w = World::baileys(false);
-    let mut bad = |when: f64, reopened: bool| {
-        if reopened {
-            w.say(when - 0.5, "", open());
-        }
-        w.say(when, "", closed(500, "Stream Errored (ack)"));
-        w.is(Reachable).0
+    let mut bad = |opened: f64, closed_at: f64| {
+        w.say(opened, "", open());
+        w.say(closed_at, "", closed(500, "Stream Errored (ack)"));
+        (w.is(Linked).1, w.is(Reachable).0)
     };
-    assert_eq!([bad(1.0, false), bad(2.0, false), bad(3.0, false)], [False, False, Unknown]);
-    assert_eq!(bad(5.0, true), False);
+    let again = (Some(Cause::ReportedClosed), False);
+    let human = (Some(Cause::BadSession), Unknown);
+    assert_eq!([bad(1.0, 2.0), bad(3.0, 4.0), bad(5.0, 6.0)], [again, again, human]);
+    assert_eq!([bad(10.0, 80.0), bad(81.0, 82.0), bad(83.0, 84.0)], [again, again, human]);
+}
+
+#[test]
+fn the_fifth_takeover_in_half_a_minute_is_a_war() {
+    let mut w = World::baileys(false);
+    let causes = [1.0, 7.0, 13.0, 19.0, 25.0].map(|when| {
+        w.say(when, "", open());
+        w.say(when + 1.0, "", closed(440, "Stream Errored (conflict)"));
+        assert_eq!((w.is(Linked).0, w.is(Reachable).0), (False, Unknown), "a wire is not to blame");
+        w.is(Linked).1
+    });
+    let replaced = Some(Cause::SessionReplaced);
+    assert_eq!(causes, [replaced, replaced, replaced, replaced, Some(Cause::TakeoverWar)]);
+}
+
+#[test]
+fn a_service_that_is_unavailable_says_so() {
+    let mut w = World::baileys(false);
+    w.say(1.0, "", open());
+    w.say(2.0, "", closed(503, "Stream Errored (unknown)"));
+    assert_eq!(w.is(Linked), (False, Some(Cause::ServiceUnavailable)));
+    assert_eq!(w.is(Reachable).0, False);
+}
+
+/// A gateway with bots that are refused one after the other, `every` seconds apart; what each is told in the end.
+fn refused(bots: usize, refused: usize, every: f64) -> Vec<(Option<Cause>, String)> {
+    let mut book = Book::new(MeaningConfig::default());
+    let mut told = vec![(None, String::new()); bots];
+    let name = |n: usize| InstanceId::new(format!("b{n:03}")).unwrap();
+    let mut say = |book: &mut Book, when: f64, n: usize, event: Event| {
+        let reported = Reported {
+            gateway: GatewayId::new("bots").unwrap(),
+            instance: name(n),
+            at: at(when),
+            session: Arc::default(),
+            event,
+        };
+        let mut outcomes = vec![book.take(at(when), &reported)];
+        while book.next_check().is_some_and(|due| due <= at(when).mono) {
+            outcomes.extend(book.tick(at(when)));
+        }
+        for outcome in outcomes {
+            let n: usize = outcome.instance.as_str()[1..].parse().unwrap();
+            for claim in outcome.step.claims.iter().filter(|claim| claim.kind == Linked) {
+                told[n] = (claim.cause, claim.message.clone());
+            }
+        }
+    };
+    let baileys = Registration { protocol: Protocol::Baileys, ..Registration::default() };
+    for n in 0..bots {
+        say(&mut book, 0.0, n, Event::Registered(Box::new(baileys.clone())));
+        say(&mut book, 1.0, n, open());
+    }
+    for n in 0..refused {
+        say(
+            &mut book,
+            10.0 + every * f64::from(u32::try_from(n).unwrap()),
+            n,
+            closed(405, "Connection Failure"),
+        );
+    }
+    let counts = book.counts();
+    assert_eq!(counts.closed, u64::try_from(refused).unwrap());
+    told
+}
+
+#[test]
+fn a_version_refused_for_many_at_once_is_told_to_all_of_them() {
+    let causes = |told: &[(Option<Cause>, String)]| told.iter().map(|(cause, _)| *cause).collect::<Vec<_>>();
+    assert_eq!(causes(&refused(3, 1, 0.0)), [Some(Cause::ClientOutdated), None, None]);
+    let many = refused(10, 3, 5.0);
+    let all = Some(Cause::UpstreamDeprecated);
+    assert_eq!(causes(&many)[..4], [all, all, all, None]);
+    assert!(many[0].1.starts_with("3 of 10 instances were refused (405) within 60 s"), "{}", many[0].1);
+    assert_eq!(causes(&refused(10, 3, 31.0))[..3], [Some(Cause::ClientOutdated); 3], "not at once");
+    assert_eq!(causes(&refused(20, 3, 1.0))[..3], [Some(Cause::ClientOutdated); 3], "not many");
+    assert_eq!(causes(&refused(100, 10, 1.0))[..10], [Some(Cause::UpstreamDeprecated); 10]);
+}
+
+#[test]
+fn who_has_moved_on_is_not_told_what_happens_to_others() {
+    let mut book = Book::new(MeaningConfig::default());
+    let mut say = |when: f64, who: &str, event: Event| {
+        let reported = Reported {
+            gateway: GatewayId::new("bots").unwrap(),
+            instance: InstanceId::new(who).unwrap(),
+            at: at(when),
+            session: Arc::default(),
+            event,
+        };
+        book.take(at(when), &reported);
+        book.tick(at(when)).into_iter().map(|outcome| outcome.instance.to_string()).collect::<Vec<_>>()
+    };
+    let baileys = Registration { protocol: Protocol::Baileys, ..Registration::default() };
+    for who in ["a", "b", "c"] {
+        say(0.0, who, Event::Registered(Box::new(baileys.clone())));
+    }
+    say(1.0, "a", closed(405, ""));
+    say(2.0, "b", closed(405, ""));
+    say(3.0, "b", open());
+    assert_eq!(say(4.0, "c", closed(405, "")), ["a"]);
 }
 
 #[test]

@@ -1,49 +1,37 @@
-//! What a reported end means: a table per protocol, and the WebSocket's own codes for everybody else.
+//! What a reported end means: the table of [`mooring_core::diagnosis::codes`] for the protocols that have codes of their own,
+//! and the WebSocket's for everybody else.
 //!
-//! Baileys invents HTTP-like numbers for what it saw (measured on 7.0.0-rc14). They say less than they seem to: every
-//! close of the WebSocket is 428, whatever its code, and 408 is a lost connection, a refused dial, and a QR code that
-//! nobody scanned. So the words decide 408, and the real close code stands beside the number as evidence. What must not
-//! be retried is named so that nothing retries it: 401, 402, 403, 405, 406, 411 and 440 are for people.
+//! Baileys' numbers say less than they seem to, so the real close code stands beside the number as evidence. What must not
+//! be retried is named so that nothing retries it.
 
 use std::time::Duration;
 
 use mooring_core::cause::{Cause, Handling};
 use mooring_core::classify::{RecentCloses, cause_of_close};
 use mooring_core::condition::Evidence;
+use mooring_core::diagnosis::codes::{self, End, History, Weight};
 use mooring_core::limits::{MAX_MESSAGE, clip};
 use mooring_core::observation::Close;
+use mooring_core::time::Mono;
 
 use super::event::{Closed, Protocol};
 
-/// For how long a 515 (restart required, normal after pairing) is no fault, and a 401 after it is not believed.
-pub const RESTART_GRACE: Duration = Duration::from_secs(30);
-/// Bad sessions (500) in a row, without one login between them, until a human is called.
-pub const BAD_SESSIONS: u32 = 3;
+/// The age that is taken for a session's that was never open: old enough to be none of the patterns of the young.
+const NO_AGE: Duration = Duration::from_secs(30);
 
 /// What is known beside the end itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     /// Whose codes these are.
     pub protocol: Protocol,
+    /// When it ended.
+    pub at: Mono,
     /// How long the session was open; `None`: it never was.
     pub open_for: Option<Duration>,
-    /// Since the gateway last said that it restarts on purpose.
-    pub since_restart: Option<Duration>,
-    /// A 401 was doubted already and nothing has opened since.
-    pub doubted: bool,
-    /// Bad sessions in a row before this one.
-    pub bad_sessions: u32,
-    /// How the sessions before it ended.
+    /// The ends before it, by their codes ...
+    pub history: &'a History,
+    /// ... and as closes of a WebSocket.
     pub recent: &'a RecentCloses,
-}
-
-/// How an end is to be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
-    /// As a fault, now.
-    Fault,
-    /// As none, unless nothing better has come within this time.
-    After(Duration),
 }
 
 /// What an end means.
@@ -64,58 +52,20 @@ impl Verdict {
 
 /// Judges an end.
 pub(super) fn judge(closed: &Closed, context: &Context<'_>) -> Verdict {
-    let (cause, weight, message) = match closed.protocol.unwrap_or(context.protocol) {
-        Protocol::Baileys => baileys(closed, context),
+    let protocol = closed.protocol.unwrap_or(context.protocol);
+    let mut evidence = evidence(closed, context);
+    let (cause, weight, message) = match protocol {
+        Protocol::Baileys => {
+            let end = End { protocol, code: closed.code, message: &closed.message };
+            let ruling = codes::judge(&end, context.at, context.history);
+            if !ruling.human.is_empty() {
+                evidence.push(("to.do".to_owned(), ruling.human.to_owned()));
+            }
+            (ruling.cause, ruling.weight, ruling.message)
+        }
         Protocol::WebSocket => websocket(closed, context),
     };
-    Verdict { cause, weight, message: clip(&message, MAX_MESSAGE), evidence: evidence(closed, context) }
-}
-
-fn baileys(closed: &Closed, context: &Context<'_>) -> (Cause, Weight, String) {
-    let after_restart = context.since_restart.is_some_and(|since| since < RESTART_GRACE);
-    let words = said(closed);
-    let fault = |cause, text: &str| (cause, Weight::Fault, format!("{text}{words}"));
-    match closed.code {
-        Some(515) => (
-            Cause::ReportedClosed,
-            Weight::After(RESTART_GRACE),
-            format!("restarts as it does after pairing (515){words}"),
-        ),
-        Some(401) if after_restart && !context.doubted => (
-            Cause::LoginRevoked,
-            Weight::After(RESTART_GRACE),
-            format!("logged out (401) right after a restart, which is not believed at once{words}"),
-        ),
-        Some(401) => fault(Cause::LoginRevoked, "logged out (401)"),
-        Some(440) => fault(Cause::SessionReplaced, "another client took the session over (440)"),
-        Some(code @ (402 | 403 | 406)) => {
-            fault(Cause::AccountForbidden, &format!("the account is refused ({code})"))
-        }
-        Some(405) => fault(Cause::ClientOutdated, "the client's version is refused (405)"),
-        Some(411) => fault(Cause::AccountForbidden, "the account is not set up for linked devices (411)"),
-        Some(408) if is_qr_expiry(&closed.message) => {
-            fault(Cause::PairingNeeded, "nobody scanned the QR code in time (408)")
-        }
-        Some(500) if context.bad_sessions + 1 >= BAD_SESSIONS => fault(
-            Cause::RefusedByPolicy,
-            &format!(
-                "bad session (500) {} times in a row: look at the stored keys, and delete none without a copy",
-                context.bad_sessions + 1
-            ),
-        ),
-        Some(500) => fault(Cause::ReportedClosed, "bad session (500)"),
-        Some(503) => fault(Cause::ReportedClosed, "the service is unavailable (503)"),
-        Some(428) => fault(Cause::ReportedClosed, "the connection was closed (428)"),
-        Some(408) => fault(Cause::ReportedClosed, "the connection was lost or never came about (408)"),
-        Some(code) => fault(Cause::ReportedClosed, &format!("closed with code {code}")),
-        None => fault(Cause::ReportedClosed, "closed without a code"),
-    }
-}
-
-/// Baileys says `QR refs attempts ended`.
-fn is_qr_expiry(message: &str) -> bool {
-    let lower = message.to_ascii_lowercase();
-    lower.contains("qr refs") || lower.contains("qr code")
+    Verdict { cause, weight, message: clip(&message, MAX_MESSAGE), evidence }
 }
 
 /// The WebSocket's own codes. A number outside their range says nothing but that it is closed.
@@ -130,8 +80,7 @@ fn websocket(closed: &Closed, context: &Context<'_>) -> (Cause, Weight, String) 
         code: (code != 1006).then_some(code),
         reason: closed.message.clone(),
         by_us: false,
-        // What never opened has no age to judge by; old enough to be none of the patterns of the young.
-        age: context.open_for.unwrap_or(RESTART_GRACE),
+        age: context.open_for.unwrap_or(NO_AGE),
         silent_for: Duration::ZERO,
         error: None,
     };
@@ -162,15 +111,10 @@ fn evidence(closed: &Closed, context: &Context<'_>) -> Evidence {
 mod tests {
     use super::*;
 
-    fn context(protocol: Protocol, recent: &RecentCloses) -> Context<'_> {
-        Context {
-            protocol,
-            open_for: Some(Duration::from_secs(600)),
-            since_restart: None,
-            doubted: false,
-            bad_sessions: 0,
-            recent,
-        }
+    fn judged(protocol: Protocol, closed: &Closed) -> Verdict {
+        let (history, recent) = (History::default(), RecentCloses::default());
+        let open_for = Some(Duration::from_secs(600));
+        judge(closed, &Context { protocol, at: Mono(1), open_for, history: &history, recent: &recent })
     }
 
     fn closed(code: impl Into<Option<i32>>, message: &str) -> Closed {
@@ -178,70 +122,19 @@ mod tests {
     }
 
     #[test]
-    fn every_code_of_baileys() {
-        use Cause::{
-            AccountForbidden, ClientOutdated, LoginRevoked, PairingNeeded, ReportedClosed, SessionReplaced,
-        };
-        let table: [(Option<i32>, &str, Cause, bool); 18] = [
-            (Some(428), "Connection Terminated", ReportedClosed, true),
-            (Some(428), "Connection Terminated by Server", ReportedClosed, true),
-            (Some(408), "Connection was lost", ReportedClosed, true),
-            (Some(408), "WebSocket Error (connect ECONNREFUSED 127.0.0.1:1)", ReportedClosed, true),
-            (Some(408), "Timed Out", ReportedClosed, true),
-            (Some(408), "QR refs attempts ended", PairingNeeded, false),
-            (Some(503), "Stream Errored", ReportedClosed, true),
-            (Some(500), "Stream Errored (ack)", ReportedClosed, true),
-            (Some(440), "Stream Errored (conflict)", SessionReplaced, false),
-            (Some(401), "Connection Failure", LoginRevoked, false),
-            (Some(401), "Stream Errored (conflict)", LoginRevoked, false),
-            (Some(403), "Connection Failure", AccountForbidden, false),
-            (Some(402), "", AccountForbidden, false),
-            (Some(406), "", AccountForbidden, false),
-            (Some(405), "Connection Failure", ClientOutdated, false),
-            (Some(411), "Multi-device beta not joined", AccountForbidden, false),
-            (Some(999), "", ReportedClosed, true),
-            (None, "stopped by hand", ReportedClosed, true),
-        ];
-        let none = RecentCloses::default();
-        for (code, message, cause, wire) in table {
-            let verdict = judge(&closed(code, message), &context(Protocol::Baileys, &none));
-            assert_eq!(verdict.cause, cause, "{code:?} {message}");
-            assert_eq!(verdict.weight, Weight::Fault, "{code:?} {message}");
-            assert_eq!(verdict.blames_wire(), wire, "{code:?} {message}");
-            assert!(verdict.message.ends_with(message), "{}", verdict.message);
-        }
-    }
-
-    #[test]
-    fn a_restart_after_pairing_is_expected_and_a_401_in_its_wake_doubted_once() {
-        let none = RecentCloses::default();
-        let mut context = context(Protocol::Baileys, &none);
-        let restart = judge(&closed(515, "Stream Errored (restart required)"), &context);
-        assert_eq!(restart.weight, Weight::After(RESTART_GRACE));
-        context.since_restart = Some(Duration::from_secs(29));
-        let revoked = |context: &Context<'_>| judge(&closed(401, "Connection Failure"), context);
-        assert_eq!(revoked(&context).weight, Weight::After(RESTART_GRACE));
-        context.doubted = true;
-        assert_eq!((revoked(&context).cause, revoked(&context).weight), (Cause::LoginRevoked, Weight::Fault));
-        context.doubted = false;
-        context.since_restart = Some(RESTART_GRACE);
-        assert_eq!(revoked(&context).weight, Weight::Fault);
-    }
-
-    #[test]
-    fn the_third_bad_session_is_for_a_human() {
-        let none = RecentCloses::default();
-        let mut context = context(Protocol::Baileys, &none);
-        let handling = |context: &Context<'_>| judge(&closed(500, "x"), context).cause.handling();
-        for (before, want) in [(0, Handling::Reconnect), (1, Handling::Reconnect), (2, Handling::Human)] {
-            context.bad_sessions = before;
-            assert_eq!(handling(&context), want, "{before}");
+    fn a_refusal_by_the_other_end_came_over_a_wire_that_works() {
+        for rule in codes::RULES {
+            let verdict =
+                judged(rule.protocol, &closed(rule.code, rule.words.first().copied().unwrap_or("")));
+            assert_eq!(verdict.cause, rule.cause, "{rule:?}");
+            assert_eq!(verdict.blames_wire(), rule.cause.handling() != Handling::Human, "{rule:?}");
+            let to_do = verdict.evidence.iter().find(|(key, _)| key == "to.do");
+            assert_eq!(to_do.is_some(), !verdict.blames_wire(), "{rule:?}");
         }
     }
 
     #[test]
     fn the_websockets_own_codes_for_everybody_else() {
-        let none = RecentCloses::default();
         let table = [
             (Some(1000), Cause::ClosedByGateway),
             (Some(1001), Cause::GatewayRestarting),
@@ -257,21 +150,19 @@ mod tests {
             (None, Cause::ReportedClosed),
         ];
         for (code, cause) in table {
-            let verdict = judge(&closed(code, ""), &context(Protocol::WebSocket, &none));
-            assert_eq!(verdict.cause, cause, "{code:?}");
+            assert_eq!(judged(Protocol::WebSocket, &closed(code, "")).cause, cause, "{code:?}");
         }
         // The real close code wins over the protocol's own; one end may speak another protocol than it registered.
         let both = Closed { close_code: Some(1011), ..closed(77, "") };
-        assert_eq!(judge(&both, &context(Protocol::WebSocket, &none)).cause, Cause::GatewayFailed);
+        assert_eq!(judged(Protocol::WebSocket, &both).cause, Cause::GatewayFailed);
         let other = Closed { protocol: Some(Protocol::Baileys), ..closed(440, "") };
-        assert_eq!(judge(&other, &context(Protocol::WebSocket, &none)).cause, Cause::SessionReplaced);
+        assert_eq!(judged(Protocol::WebSocket, &other).cause, Cause::SessionReplaced);
     }
 
     #[test]
     fn the_invented_code_and_the_real_one_stand_side_by_side() {
-        let none = RecentCloses::default();
         let end = Closed { close_code: Some(1006), ..closed(428, "Connection Terminated") };
-        let evidence = judge(&end, &context(Protocol::Baileys, &none)).evidence;
+        let evidence = judged(Protocol::Baileys, &end).evidence;
         let has = |k: &str, v: &str| evidence.iter().any(|(key, value)| key == k && value == v);
         assert!(has("reported.code", "428") && has("close.code", "1006"), "{evidence:?}");
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mooring_core::id::{GatewayId, InstanceId, OrderId};
 use mooring_core::order::Action;
-use mooring_report::meaning::Event;
 use mooring_report::{
     Directory, GatewayEntry, GatewayReport, HubEnd, OrderRequest, ReportConfig, ReportServer, Reported,
     hub_of,
@@ -86,16 +85,6 @@ impl Served {
     /// The next thing reported.
     pub async fn next(&mut self) -> Reported {
         tokio::time::timeout(PATIENCE, self.end.reports.recv()).await.expect("something is reported").unwrap()
-    }
-
-    /// The next thing reported that is not a heartbeat or a registration.
-    pub async fn next_state(&mut self) -> Reported {
-        loop {
-            let reported = self.next().await;
-            if !matches!(reported.event, Event::Registered(_) | Event::Beat { .. }) {
-                return reported;
-            }
-        }
     }
 
     /// Gives an order and what comes of it.

@@ -11,7 +11,7 @@ use mooring_core::handshake::{Established, HandshakeReport, Refusal, Step, StepR
 use mooring_core::limits::{MAX_EVIDENCE_VALUE, clip};
 use mooring_core::observation::Close;
 use mooring_wire::dial::exchange::MAX_BODY;
-use mooring_wire::{Ask, Redactor, Target, dial, exchange};
+use mooring_wire::{Ask, HTTP_AFTER_101, Redactor, Target, dial, exchange};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,7 +21,7 @@ use super::web::Web;
 use super::{Beats, Client, MAX_KEEP, Options};
 use crate::endpoint::{self, Way};
 use crate::open::Open;
-use crate::packet::engine::{Packet as Engine, decode_payload};
+use crate::packet::engine::{Packet as Engine, close_payload, decode_payload, opening_of_version_3};
 use crate::packet::socket::{Kind, Packet};
 use crate::refusal::{EngineError, NamespaceError, refine, refuse};
 
@@ -103,7 +103,14 @@ impl Record {
     }
 
     fn error(mut self, refusal: Refusal, open: Option<Open>, why: Why) -> Box<ConnectError> {
-        self.step(refusal.step, false, &refusal.message);
+        match self.report.steps.last_mut() {
+            // An answer came, but not the one that was asked for: that is the same step, gone wrong.
+            Some(last) if refusal.step == Step::Status && last.step == Step::Status => {
+                last.ok = false;
+                last.detail = clip(&refusal.message, MAX_EVIDENCE_VALUE);
+            }
+            _ => self.step(refusal.step, false, &refusal.message),
+        }
         self.report.outcome = Err(refusal);
         Box::new(ConnectError { report: self.report, open, why })
     }
@@ -233,7 +240,18 @@ async fn by_polling(
         });
         return refused(record, Step::Status, cause, &words, Why::Dial);
     }
-    let mut packets = match decode_payload(&String::from_utf8_lossy(&asked.body)) {
+    let text = String::from_utf8_lossy(&asked.body);
+    if let Some(open) = opening_of_version_3(&text).and_then(|json| Open::parse(json).ok()) {
+        let path = endpoint::request(target.url(), 3, Way::Polling, Some(&open.sid), &[]);
+        if let Ok(target) = target.at(&path) {
+            let leave = Ask::post(close_payload(3).to_owned(), 256).cookies(&asked.cookies);
+            // It was opened against our wish; what becomes of it changes nothing.
+            let _ = exchange(&target, &leave).await;
+        }
+        let words = "the server speaks Engine.IO 3: it is one of Socket.IO 2";
+        return refused(record, Step::FirstFrame, Cause::EngineIoVersionMismatch, words, Why::Opening);
+    }
+    let mut packets = match decode_payload(&text) {
         Ok(packets) if asked.complete => packets.into_iter(),
         _ => {
             let words = "an ordinary page answers: no Engine.IO at this path";
@@ -389,7 +407,7 @@ fn not_engine_io(words: &str) -> Refusal {
 /// A session that ended before it was of use.
 fn ended(close: &Close) -> Refusal {
     let verdict = cause_of_close(close, &RecentCloses::default());
-    let two = close.error.as_ref().is_some_and(|e| e.contains("HTTP text after the 101"));
+    let two = close.error.as_ref().is_some_and(|e| e.contains(HTTP_AFTER_101));
     let cause = if two { Cause::TwoWebSocketServers } else { verdict.cause };
     refuse(Step::FirstFrame, cause, &verdict.message)
 }

@@ -114,6 +114,21 @@ pub fn encode_payload(packets: &[Packet]) -> String {
     parts.join(SEPARATOR.encode_utf8(&mut [0; 4]))
 }
 
+/// The opening packet's data in a polling body of Engine.IO 3: all of that version that is understood here, to recognise
+/// its servers, which answer so whatever version they are asked for. Their packets have the length in front, in UTF-16
+/// units; an opening packet is ASCII.
+#[must_use]
+pub fn opening_of_version_3(body: &str) -> Option<&str> {
+    let (length, rest) = body.split_once(':')?;
+    rest.get(..length.parse().ok()?)?.strip_prefix('0')
+}
+
+/// The close packet, as versions 4 and 3 write it in a polling body.
+#[must_use]
+pub fn close_payload(version: u8) -> &'static str {
+    if version == 3 { "1:1" } else { "1" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +195,14 @@ mod tests {
         let many = "6\u{1e}".repeat(MAX_PACKETS) + "6";
         assert_eq!(decode_payload(&many).unwrap_err(), PacketError::TooMany);
         assert_eq!(format!("{:?}", Packet::Text("s3cret".to_owned())), "message");
+    }
+
+    #[test]
+    fn the_older_version_is_recognised() {
+        assert_eq!(opening_of_version_3("3:0{}2:40"), Some("{}"));
+        for other in ["0{}", "99:0{}", "x:0{}", "2:40", "", "http://x"] {
+            assert_eq!(opening_of_version_3(other), None, "{other}");
+        }
+        assert_eq!(close_payload(4), encode_payload(&[Packet::Close]));
     }
 }

@@ -22,16 +22,10 @@ pub use websocket::{WebSocket, websocket};
 use mooring_wire::{Ask, Cookies, Target, exchange};
 
 use crate::endpoint::{self, Way};
-use crate::packet::engine::{Packet, encode_payload};
+use crate::refusal::EngineError;
 
 /// Largest answer that is read: an opening packet has some hundred bytes, and what is none is only looked at.
 const MAX_ANSWER: usize = 16 * 1024;
-
-/// The close packet, as Engine.IO 4 and 3 write it: the latter puts its length in front.
-fn close_packet(version: u8) -> String {
-    let packet = encode_payload(&[Packet::Close]);
-    if version == 3 { format!("{}:{packet}", packet.len()) } else { packet }
-}
 
 /// Sends something to a session that was opened by polling. `None`: the request could not be made.
 async fn post(
@@ -39,14 +33,19 @@ async fn post(
     version: u8,
     sid: &str,
     cookies: &Cookies,
-    body: String,
+    body: &str,
 ) -> Option<mooring_wire::Exchange> {
     let path = endpoint::request(target.url(), version, Way::Polling, Some(sid), &[]);
     let target = target.at(&path).ok()?;
-    Some(exchange(&target, &Ask::post(body, MAX_ANSWER).cookies(cookies)).await)
+    Some(exchange(&target, &Ask::post(body.to_owned(), MAX_ANSWER).cookies(cookies)).await)
 }
 
 /// Whether a POST was taken.
 fn taken(done: &mooring_wire::Exchange) -> bool {
     done.outcome.as_ref().is_ok_and(|answer| answer.status == 200)
+}
+
+/// Whether it was told that there is no such session.
+fn unknown(done: &mooring_wire::Exchange) -> bool {
+    EngineError::of_body(&done.body).is_some_and(|error| error.code == 1)
 }

@@ -3,11 +3,14 @@
 use http::HeaderName;
 use mooring_wire::{Ask, Exchange, Target, TargetError, exchange};
 
-use super::{MAX_ANSWER, close_packet, post, taken};
+use super::{MAX_ANSWER, post, taken, unknown};
 use crate::endpoint::{self, Way};
 use crate::open::Open;
-use crate::packet::engine::{Packet, decode_payload};
+use crate::packet::engine::{Packet, close_payload, decode_payload, opening_of_version_3};
 use crate::refusal::EngineError;
+
+/// Most tries to close a session.
+const CLOSE_TRIES: u32 = 8;
 
 /// What was asked, and what came.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Polling {
 pub enum Said {
     /// A session was opened: this is Engine.IO, of the version that was asked for.
     Open(Open),
+    /// A session was opened, but of Engine.IO 3, though 4 was asked for: a server of Socket.IO 2.
+    Older(Open),
     /// Engine.IO refuses: it is there.
     Refused(EngineError),
     /// HTTP, but nothing of Engine.IO's.
@@ -39,7 +44,7 @@ impl Said {
     /// Whether Engine.IO answered, in whichever way.
     #[must_use]
     pub fn is_engine_io(&self) -> bool {
-        matches!(self, Self::Open(_) | Self::Refused(_))
+        matches!(self, Self::Open(_) | Self::Older(_) | Self::Refused(_))
     }
 }
 
@@ -58,6 +63,17 @@ pub(super) async fn polling_with(
     version: u8,
     headers: &[(HeaderName, &str)],
 ) -> Result<Polling, TargetError> {
+    let mut polling = begin(target, version, headers).await?;
+    polling.closed = end(target, &polling).await;
+    Ok(polling)
+}
+
+/// Asks for a session; the caller has it closed.
+pub(super) async fn begin(
+    target: &Target,
+    version: u8,
+    headers: &[(HeaderName, &str)],
+) -> Result<Polling, TargetError> {
     let path = endpoint::request(target.url(), version, Way::Polling, None, &[]);
     let mut ask = Ask::get(MAX_ANSWER);
     for (name, value) in headers {
@@ -65,24 +81,38 @@ pub(super) async fn polling_with(
     }
     let exchange = exchange(&target.at(&path)?, &ask).await;
     let said = read(&exchange, version);
-    let closed = match &said {
-        Said::Open(open) => {
-            let done = post(target, version, &open.sid, &exchange.cookies, close_packet(version)).await;
-            Some(done.as_ref().is_some_and(taken))
-        }
-        _ => None,
-    };
-    Ok(Polling { version, exchange, said, closed })
+    Ok(Polling { version, exchange, said, closed: None })
 }
 
-pub(super) fn read(exchange: &Exchange, version: u8) -> Said {
+/// Closes the session that was opened, if one was. Where requests go astray between several processes, that takes more
+/// than one try.
+pub(super) async fn end(target: &Target, opening: &Polling) -> Option<bool> {
+    let (open, version) = match &opening.said {
+        Said::Open(open) => (open, opening.version),
+        Said::Older(open) => (open, 3),
+        Said::Refused(_) | Said::Foreign | Said::Nothing => return None,
+    };
+    for _ in 0..CLOSE_TRIES {
+        let cookies = &opening.exchange.cookies;
+        match post(target, version, &open.sid, cookies, close_payload(version)).await {
+            Some(done) if taken(&done) => return Some(true),
+            Some(done) if unknown(&done) => {}
+            _ => break,
+        }
+    }
+    Some(false)
+}
+
+fn read(exchange: &Exchange, version: u8) -> Said {
     let Ok(answer) = &exchange.outcome else { return Said::Nothing };
     if answer.status != 200 {
         return EngineError::of_body(&exchange.body).map_or(Said::Foreign, Said::Refused);
     }
     let text = String::from_utf8_lossy(&exchange.body);
-    let opening = if version == 3 { first_of_three(&text) } else { first_of_four(&text) };
-    opening.and_then(|json| Open::parse(&json).ok()).map_or(Said::Foreign, Said::Open)
+    if let Some(open) = opening_of_version_3(&text).and_then(|json| Open::parse(json).ok()) {
+        return if version == 3 { Said::Open(open) } else { Said::Older(open) };
+    }
+    first_of_four(&text).and_then(|json| Open::parse(&json).ok()).map_or(Said::Foreign, Said::Open)
 }
 
 fn first_of_four(body: &str) -> Option<String> {
@@ -92,26 +122,14 @@ fn first_of_four(body: &str) -> Option<String> {
     }
 }
 
-/// Engine.IO 3 writes `<length>:<packet>`, the length in UTF-16 units; an opening packet is ASCII.
-fn first_of_three(body: &str) -> Option<String> {
-    let (length, rest) = body.split_once(':')?;
-    let packet = rest.get(..length.parse().ok()?)?;
-    packet.strip_prefix('0').map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_opening_of_either_version() {
+    fn the_opening_is_the_first_packet() {
         assert_eq!(first_of_four("0{}\u{1e}40").as_deref(), Some("{}"));
         assert_eq!(first_of_four("40"), None);
         assert_eq!(first_of_four("<!doctype html>"), None);
-        assert_eq!(first_of_three("3:0{}2:40").as_deref(), Some("{}"));
-        for broken in ["0{}", "99:0{}", "x:0{}", "2:40", ""] {
-            assert_eq!(first_of_three(broken), None, "{broken}");
-        }
-        assert_eq!((close_packet(4).as_str(), close_packet(3).as_str()), ("1", "1:1"));
     }
 }

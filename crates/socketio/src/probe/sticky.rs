@@ -5,19 +5,14 @@
 //! asked, without and with the cookies that came with the opening, as there are clients of both kinds: browsers send
 //! them, the client for Node does not unless it is told to.
 
-use mooring_wire::{Cookies, Exchange, Target, TargetError};
+use mooring_wire::{Cookies, Target, TargetError};
 
-use super::polling::Said;
-use super::{MAX_ANSWER, close_packet, post, taken};
-use crate::endpoint::{self, Way};
+use super::polling::{Polling, Said, begin, end};
+use super::{post, taken, unknown};
 use crate::packet::engine::{Packet, encode_payload};
-use crate::probe::Polling;
-use crate::refusal::EngineError;
 
 /// Most follow-ups of one round.
 pub const MAX_TRIES: u32 = 32;
-/// Most tries to close the session where requests go astray.
-const CLOSE_TRIES: u32 = 8;
 
 /// What became of the follow-ups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,10 +55,7 @@ pub struct Sticky {
 /// When the path becomes too long to ask for.
 pub async fn sticky(target: &Target, tries: u32) -> Result<Sticky, TargetError> {
     let tries = tries.clamp(1, MAX_TRIES);
-    let path = endpoint::request(target.url(), 4, Way::Polling, None, &[]);
-    let exchange = mooring_wire::exchange(&target.at(&path)?, &mooring_wire::Ask::get(MAX_ANSWER)).await;
-    let said = super::polling::read(&exchange, 4);
-    let mut opening = Polling { version: 4, exchange, said, closed: None };
+    let mut opening = begin(target, 4, &[]).await?;
     let cookies = opening.exchange.cookies.clone();
     let names = cookies.names().map(str::to_owned).collect();
     let (mut plain, mut with_cookies) = (Known::default(), Known::default());
@@ -72,8 +64,8 @@ pub async fn sticky(target: &Target, tries: u32) -> Result<Sticky, TargetError> 
         if !cookies.is_empty() {
             with_cookies = round(target, &open.sid, &cookies, tries).await;
         }
-        opening.closed = Some(close(target, &open.sid, &cookies).await);
     }
+    opening.closed = end(target, &opening).await;
     Ok(Sticky { opening, plain, with_cookies, cookies: names })
 }
 
@@ -81,26 +73,10 @@ async fn round(target: &Target, sid: &str, cookies: &Cookies, tries: u32) -> Kno
     let mut known = Known::default();
     for _ in 0..tries {
         let body = encode_payload(&[Packet::Noop]);
-        let Some(done) = post(target, 4, sid, cookies, body).await else { break };
+        let Some(done) = post(target, 4, sid, cookies, &body).await else { break };
         known.asked += 1;
         known.known += u32::from(taken(&done));
         known.unknown += u32::from(unknown(&done));
     }
     known
-}
-
-/// A session that is not always found is not always closed at once.
-async fn close(target: &Target, sid: &str, cookies: &Cookies) -> bool {
-    for _ in 0..CLOSE_TRIES {
-        match post(target, 4, sid, cookies, close_packet(4)).await {
-            Some(done) if taken(&done) => return true,
-            Some(done) if unknown(&done) => {}
-            _ => return false,
-        }
-    }
-    false
-}
-
-fn unknown(done: &Exchange) -> bool {
-    EngineError::of_body(&done.body).is_some_and(|error| error.code == 1)
 }

@@ -10,10 +10,15 @@ use serde_json::json;
 
 use crate::support::{Server, event, soon, telling};
 
+/// What the server says of a client that leaves as it should. How the transport then ends is not looked at where pings are
+/// frequent: a server that sends one while it is closing takes its own failure for the transport's.
+const LEFT: &str = r#"{"left":"/","reason":"client namespace disconnect"}"#;
+
 const WAYS: [Way; 2] = [Way::WebSocket, Way::Polling];
 
+/// With time enough for a machine that is busy.
 fn options(way: Way) -> Options {
-    Options { way, ..Options::default() }
+    Options { way, close_timeout: Duration::from_secs(20), ..Options::default() }
 }
 
 async fn connect(server: &Server, options: &Options) -> Client {
@@ -40,7 +45,7 @@ async fn a_session_from_the_dial_to_its_end() {
         let close = soon("the end", client.close()).await;
         assert!(close.by_us && close.error.is_none(), "{close:?}");
         // The server sees what it sees of its own client: the namespace left, then the transport.
-        let log = server.saw(r#"{"left":"/","reason":"client namespace disconnect"}"#).await;
+        let log = server.saw(LEFT).await;
         assert!(log.contains(&r#"{"joined":"/"}"#.to_owned()));
         server.is_empty().await;
         let log = server.saw(r#"{"closed":"transport close"}"#).await;
@@ -97,23 +102,21 @@ async fn namespaces_auth_and_query() {
 #[tokio::test]
 async fn every_ping_is_answered() {
     for way in WAYS {
-        // Without answers it would end after 500 ms.
-        let server = Server::start(&["--ping-interval", "250ms", "--ping-timeout", "250ms"]).await;
+        // A server sends the next ping only after the answer to the last.
+        let server = Server::start(&["--ping-interval", "250ms", "--ping-timeout", "20s"]).await;
         let mut client = connect(&server, &options(way)).await;
         let mut pings = 0;
         while pings < 5 {
             match soon("a ping", client.next()).await {
                 Item::Ping => pings += 1,
                 Item::Event { .. } | Item::Alive => {}
-                // A machine that is busy may be late; that is told, and the session goes on.
-                Item::Overdue { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(client.beats().pings, 5);
+        assert_eq!((client.beats().pings, client.beats().broken), (5, 0));
         assert!(client.beats().longest >= Duration::from_millis(200), "{:?}", client.beats());
         client.close().await;
-        let log = server.saw(r#"{"closed":"transport close"}"#).await;
+        let log = server.saw(LEFT).await;
         assert!(log.iter().filter(|l| *l == r#"{"packet":"pong"}"#).count() >= 4, "{log:?}");
     }
 }
@@ -122,7 +125,7 @@ async fn every_ping_is_answered() {
 #[tokio::test]
 async fn a_client_that_stands_still_is_cut_off() {
     for way in WAYS {
-        let server = Server::start(&["--ping-interval", "300ms", "--ping-timeout", "200ms"]).await;
+        let server = Server::start(&["--ping-interval", "1s", "--ping-timeout", "500ms"]).await;
         let mut client = connect(&server, &options(way)).await;
         event(&mut client, "hello").await;
         let log = server.saw(r#"{"closed":"ping timeout"}"#).await;
@@ -251,7 +254,7 @@ async fn waiting_is_cancel_safe() {
         .await;
         assert_eq!(said.len(), 50);
         client.close().await;
-        let log = server.saw(r#"{"closed":"transport close"}"#).await;
-        assert!(!log.iter().any(|l| l.contains("transport error")), "{log:?}");
+        // A poll that was broken off would have ended it otherwise.
+        server.saw(LEFT).await;
     }
 }

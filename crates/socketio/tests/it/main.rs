@@ -5,4 +5,5 @@
 mod client;
 mod probes;
 mod refused;
+mod stock;
 mod support;

@@ -1,8 +1,15 @@
 //! The single questions, each against a server with the fault and one without.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
 use mooring_core::cause::Cause;
-use mooring_socketio::client::Options;
+use mooring_socketio::client::{Client, Options};
+use mooring_socketio::endpoint::Way;
 use mooring_socketio::probe::{self, Said};
+use mooring_wire::Target;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::support::{Server, soon};
 
@@ -35,6 +42,61 @@ async fn which_version() {
         assert_eq!(found.closed, Some(true), "{version}");
     }
     both.is_empty().await;
+}
+
+/// Socket.IO 2 answers as it always does, whatever version is asked for (recorded from 2.5.1).
+#[tokio::test]
+async fn an_older_server_is_recognised_and_left() {
+    let body = r#"97:0{"sid":"yYgI__BBLoB7r0Z_AAAA","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}2:40"#;
+    let (address, seen) = recorded(body).await;
+    let target = Target::new(&format!("ws://{address}/socket.io/")).unwrap();
+    let found = soon("an answer", probe::polling(&target, 4)).await.unwrap();
+    assert!(matches!(found.said, Said::Older(_)) && found.said.is_engine_io(), "{found:?}");
+    assert_eq!(found.closed, Some(true));
+    let options = Options { way: Way::Polling, ..Options::default() };
+    let error = soon("a refusal", Client::connect(&target, &options)).await.unwrap_err();
+    assert_eq!(error.refusal().unwrap().cause, Cause::EngineIoVersionMismatch, "{error}");
+    let seen = seen.lock().unwrap().clone();
+    let sid = "sid=yYgI__BBLoB7r0Z_AAAA";
+    for (request, (method, part, end)) in seen.iter().zip([
+        ("GET", "EIO=4", "\r\n\r\n"),
+        ("POST", sid, "\r\n\r\n1:1"),
+        ("GET", "EIO=4", "\r\n\r\n"),
+        ("POST", sid, "\r\n\r\n1:1"),
+    ]) {
+        assert!(request.starts_with(method) && request.contains(part) && request.ends_with(end), "{request}");
+    }
+    assert_eq!(seen.len(), 4);
+}
+
+/// A server that answers every GET with this and every POST with `ok`, and what it was asked.
+async fn recorded(body: &'static str) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            let done = |request: &[u8]| {
+                let text = String::from_utf8_lossy(request);
+                let (head, rest) = text.split_once("\r\n\r\n")?;
+                (!head.starts_with("POST") || rest.len() >= 3).then(|| text.into_owned())
+            };
+            let text = loop {
+                match done(&request) {
+                    Some(text) => break text,
+                    None => assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0),
+                }
+            };
+            let body = if text.starts_with("POST") { "ok" } else { body };
+            asked.lock().unwrap().push(text);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(body.as_bytes()).await.unwrap();
+        }
+    });
+    (address, seen)
 }
 
 #[tokio::test]
@@ -92,6 +154,9 @@ async fn sticky_sessions() {
     let found = soon("an answer", probe::sticky(&dealt.endpoint(), 6)).await.unwrap();
     assert_eq!((found.plain.asked, found.plain.unknown), (6, 3));
     assert_eq!((found.with_cookies.asked, found.opening.closed), (0, Some(true)));
+    dealt.is_empty().await;
+    // The other questions find their way back to what they opened as well.
+    assert_eq!(probe::polling(&dealt.endpoint(), 4).await.unwrap().closed, Some(true));
     dealt.is_empty().await;
     let sticky = Server::start(&["--nodes", "3", "--sticky", "true"]).await;
     let found = soon("an answer", probe::sticky(&sticky.endpoint(), 6)).await.unwrap();

@@ -18,6 +18,7 @@ async fn refused(target: &Target, options: &Options) -> ConnectError {
     let last = error.report.steps.last().unwrap();
     assert!(!last.ok && last.step == refusal.step, "{:?}", error.report);
     assert_eq!(last.detail, refusal.message);
+    assert!(error.report.steps.iter().filter(|s| !s.ok).count() == 1 && error.report.took >= last.at);
     *error
 }
 

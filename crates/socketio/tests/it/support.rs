@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mooring_socketio::Item;
 use mooring_socketio::client::Client;
@@ -70,16 +70,15 @@ impl Server {
 
     /// Waits until something is in the log.
     pub async fn saw(&self, line: &str) -> Vec<String> {
-        soon(line, async {
-            loop {
-                let log = self.log().await;
-                if log.iter().any(|l| l == line) {
-                    return log;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log().await;
+            if log.iter().any(|l| l == line) {
+                return log;
             }
-        })
-        .await
+            assert!(Instant::now() < until, "{line} is not in {log:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until no session is left in it.

@@ -21,7 +21,7 @@ use super::{Failure, refuse_io};
 use crate::answer::{Head, Scanner, Unreadable, check_start, parse};
 use crate::redact::Redactor;
 use crate::request;
-use crate::session::{Event, Session};
+use crate::session::{Event, HTTP_AFTER_101, Session};
 use crate::target::Target;
 use crate::transport::Transport;
 
@@ -199,8 +199,8 @@ async fn first_frame(
     recorder: &mut Recorder,
 ) -> Result<Session, Box<Failure>> {
     if session.begins_with_http() {
-        let detail = "HTTP text after the 101: two WebSocket servers on one HTTP server?";
-        let refusal = refusal_from_io(IoFault::Malformed, Step::FirstFrame, recorder.since_last(), detail);
+        let detail = format!("{HTTP_AFTER_101}: two WebSocket servers on one HTTP server?");
+        let refusal = refusal_from_io(IoFault::Malformed, Step::FirstFrame, recorder.since_last(), &detail);
         session.close(1002, "");
         return Err(Failure::of_session(refusal, session));
     }

@@ -214,7 +214,6 @@ pub async fn exchange(target: &Target, ask: &Ask) -> Exchange {
     let mut learnt = Learnt::default();
     let redactor = Redactor::of(target);
     let result = Box::pin(attempt(target, ask, &mut recorder, &mut learnt)).await;
-    let took = started.elapsed();
     let (outcome, transport) = match result {
         Ok((mut answer, transport)) => {
             redactor.clean_answer(&mut answer);
@@ -227,6 +226,7 @@ pub async fn exchange(target: &Target, ask: &Ask) -> Exchange {
             (Err(refusal), failure.transport.take())
         }
     };
+    let took = started.elapsed();
     if let Some(transport) = transport {
         linger(transport).await;
     }

@@ -4,9 +4,11 @@
 
 mod canary;
 mod examine;
+mod exchange;
 mod frames;
 mod lag;
 mod refused;
+mod session;
 mod support;
 mod tls;
 mod unreachable;

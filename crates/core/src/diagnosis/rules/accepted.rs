@@ -103,6 +103,17 @@ pub(super) const RULES: &[Rule] = &[
     rule(C::NamespaceConnectMissing, 95, &[NeverConnected], &[]),
     rule(C::ForeignPayload, 93, &[ForeignText], &[]),
     rule(C::GatewayRestarting, 93, &[AllRestarted], &[]),
+    rule(
+        C::PeerLockedOut,
+        45,
+        &[RefusedElsewhere],
+        &[lift(
+            50,
+            Clue::Here(Probe::Upgrade, &[Works]),
+            "under another id it is accepted here",
+            "换用另一 id 在此可以接受",
+        )],
+    ),
     rule(C::UpstreamDeprecated, 92, &[OutdatedMany], &[]),
     rule(C::ClientOutdated, 88, &[OutdatedOne], &[]),
     rule(C::MassReset, 92, &[AllLost], &[]),

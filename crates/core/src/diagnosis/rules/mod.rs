@@ -36,6 +36,8 @@ pub(super) enum Clue {
     EnginePath,
     /// No credentials were sent.
     NoToken,
+    /// An id of somebody was sent.
+    HasIdentity,
     /// Credentials were sent.
     HasToken,
     /// The silence was 60 s within two per cent: the default of nginx and of Apache.

@@ -190,7 +190,31 @@ pub(super) const RULES: &[Rule] = &[
             ),
         ],
     ),
-    rule(C::HeaderMissing, 38, &[UvicornForbidden], &[IDENTITY_WORKS, IDENTITY_FAILS]),
+    rule(
+        C::HeaderMissing,
+        38,
+        &[UvicornForbidden],
+        &[
+            IDENTITY_WORKS,
+            IDENTITY_FAILS,
+            lift(-50, Clue::HasIdentity, "an X-Self-ID was sent", "已发送 X-Self-ID"),
+        ],
+    ),
+    rule(
+        C::PeerLockedOut,
+        10,
+        &[UvicornForbidden],
+        &[
+            lift(
+                45,
+                Clue::Here(Probe::UpgradeWithIdentity, &[Works]),
+                "under another id it is accepted: this id is taken",
+                "换用另一 id 可以接受：该 id 已被占用",
+            ),
+            lift(35, Clue::HasIdentity, "an X-Self-ID was sent", "已发送 X-Self-ID"),
+            IDENTITY_FAILS,
+        ],
+    ),
     rule(
         C::TokenMissing,
         30,
