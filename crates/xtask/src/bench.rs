@@ -16,6 +16,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> anyhow::Result<()> {
         // The catalogue of faults is made of other people's software.
         needs::ensure(&[needs::NODE, needs::PYTHON, needs::NGINX, needs::HAPROXY, needs::APACHE])?;
         npm::install(workspace, "tests/gateways")?;
+        npm::install(workspace, "tests/gateways/onebot")?;
         python::install(workspace)?;
     }
     let mut bench = workspace.cargo();
