@@ -1,7 +1,8 @@
 //! `cargo xtask bench [-- NAME …]`: what Mooring costs, measured on this machine and set beside its limits.
 //!
 //! Each benchmark starts what it needs (a Postgres that forces commits to disk, the release controller, simulated agents)
-//! on loopback, ends by itself within about a minute, and prints a table: what was measured, the target, the ratio.
+//! on loopback, ends by itself within about a minute (`doctor` within five), and prints a table: what was measured, the
+//! target, the ratio.
 //! Speed is never asserted, since machines differ; that nothing was lost, ordered twice or left unacknowledged is,
 //! since a figure got by weakening that would be none. Where a figure has a natural limit (a bare tonic server doing the
 //! same without Mooring) both are measured in turns in the same run, and the ratio is what counts.
@@ -12,6 +13,7 @@
 mod bare;
 mod crowd;
 mod detector;
+mod doctor;
 mod fleet;
 mod ingest;
 mod kernel;
@@ -27,8 +29,8 @@ use anyhow::{Context as _, Result, bail};
 /// Descriptors that the largest benchmark needs in this process: a socket per agent, and room.
 const DESCRIPTORS: u64 = 3_000;
 
-const NAMES: [&str; 8] =
-    ["ingest", "order-latency", "memory", "fleet", "detector", "relay", "relay-faults", "kernel"];
+const NAMES: [&str; 9] =
+    ["ingest", "order-latency", "memory", "fleet", "detector", "relay", "relay-faults", "kernel", "doctor"];
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -44,8 +46,9 @@ async fn run(args: Vec<String>) -> Result<()> {
     {
         return tokio::task::block_in_place(|| relay::echo::serve(address));
     }
-    // Flags are the relay benchmarks'.
-    let (flags, args): (Vec<String>, Vec<String>) = args.into_iter().partition(|a| a.starts_with("--"));
+    // Flags are the relay benchmarks', but for the doctor's.
+    let (mut flags, args): (Vec<String>, Vec<String>) = args.into_iter().partition(|a| a.starts_with("--"));
+    let scenes = doctor::Options::take(&mut flags)?;
     let options = relay::Options::read(&flags)?;
     for name in &args {
         if !NAMES.contains(&name.as_str()) {
@@ -53,7 +56,8 @@ async fn run(args: Vec<String>) -> Result<()> {
         }
     }
     descriptors()?;
-    if cfg!(debug_assertions) {
+    // What the doctor waits for are others' timers.
+    if cfg!(debug_assertions) && (args.is_empty() || args.iter().any(|a| a != "doctor")) {
         println!("**Built without optimisation: these figures mean nothing. Use `cargo xtask bench`.**\n");
     }
     println!("{}\n", procfs::machine());
@@ -84,6 +88,9 @@ async fn run(args: Vec<String>) -> Result<()> {
     }
     if asked("kernel") {
         kernel::run(&options).await.context("kernel")?;
+    }
+    if asked("doctor") {
+        doctor::run(&scenes).await.context("doctor")?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mooring_core::diagnosis::{Case, MAX_PLACES, Place, Probe, Saw};
+use mooring_core::diagnosis::{Case, MAX_PLACES, Place, Probe, Saw, Timers};
 use mooring_core::kind::Kind;
 use mooring_wire::{Host, Reach, Target, TargetError, Timeouts, Url};
 use rustls::ClientConfig;
@@ -194,6 +194,8 @@ pub struct Exam {
     pub stop: Stop,
     /// What clients said of their own sessions.
     pub told: Vec<Saw>,
+    /// What is known of the timers on the path; the rest is learnt where it can be.
+    pub timers: Timers,
 }
 
 impl Exam {
@@ -212,6 +214,7 @@ impl Exam {
             pace: Duration::from_millis(150),
             stop: Stop::default(),
             told: Vec::new(),
+            timers: Timers::default(),
         };
         exam.spot(url, false)?;
         Ok(exam)
@@ -280,6 +283,7 @@ impl Exam {
             engine_path,
             has_token: Some(has_token),
             has_identity: self.dial.has("x-self-id"),
+            timers: self.timers.clone(),
         };
         for saw in &self.told {
             case.push(mooring_core::diagnosis::Finding { place: 0, probe: Probe::Told, saw: saw.clone() });

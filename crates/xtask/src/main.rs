@@ -17,6 +17,7 @@ mod process;
 mod proto;
 mod python;
 mod samples;
+mod slow;
 mod sqlx;
 mod steps;
 mod test;
@@ -95,6 +96,8 @@ enum Command {
     },
     /// Parse every sample configuration with the program it is for.
     Samples,
+    /// Run the tests that wait for other software's own timers: minutes, and not part of `test`.
+    Slow,
     /// Build in release mode and run the benchmarks.
     Bench {
         /// Passed on to the benchmark program.
@@ -131,6 +134,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Deploy => report(deploy::run(&workspace)),
         Command::Docs { check } => report(docs::run(&workspace, check)),
         Command::Samples => report(samples::run(&workspace)),
+        Command::Slow => slow::run(&workspace),
         Command::Bench { args } => bench::run(&workspace, &args),
     }
 }

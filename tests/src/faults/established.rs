@@ -135,7 +135,7 @@ async fn seen(url: &str, flags: &[&str], sessions: usize) -> (Part, Vec<super::C
 }
 
 /// A server that a client has broken its session with.
-async fn broken(server: Part, url: String, kind: Kind, flags: &[&str]) -> Scene {
+pub(super) async fn broken(server: Part, url: String, kind: Kind, flags: &[&str]) -> Scene {
     let (client, mut seen) = seen(&url, flags, 1).await;
     // `websockets` says nothing of the ends of its sessions.
     if !server.name.contains("websockets") {

@@ -77,6 +77,20 @@ impl Judged {
 /// # Panics
 /// When the scene's own description cannot be used.
 pub async fn judge(fault: &Fault, scene: &Scene, eyes: Eyes) -> Judged {
+    judge_exam(&exam(fault, scene, eyes)).await
+}
+
+/// Examines what was prepared.
+pub async fn judge_exam(exam: &Exam) -> Judged {
+    Judged { examination: Box::pin(examine(exam, |_, _| {})).await }
+}
+
+/// What is to be examined of a scene.
+///
+/// # Panics
+/// When the scene's own description cannot be used.
+#[must_use]
+pub fn exam(fault: &Fault, scene: &Scene, eyes: Eyes) -> Exam {
     let tls = scene.trust.as_ref().map(|ca| trust(ca));
     let dial = Dial {
         headers: scene.headers.clone(),
@@ -101,7 +115,7 @@ pub async fn judge(fault: &Fault, scene: &Scene, eyes: Eyes) -> Judged {
     exam.watch = fault.watch;
     exam.pace = Duration::from_millis(20);
     exam.told = told(&scene.seen, scene.expect == Some(Kind::Onebot11));
-    Judged { examination: Box::pin(examine(&exam, |_, _| {})).await }
+    exam
 }
 
 fn trust(ca: &std::path::Path) -> Arc<ClientConfig> {

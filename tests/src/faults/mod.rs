@@ -25,6 +25,7 @@ pub mod onebot;
 pub mod program;
 pub mod proxy;
 mod scene;
+mod slow;
 mod tls;
 pub mod view;
 
@@ -90,6 +91,12 @@ pub fn all() -> Vec<Fault> {
         established::FAULTS,
     ];
     rooms.concat()
+}
+
+/// Those of time at the software's own timers, which take minutes.
+#[must_use]
+pub fn slow() -> Vec<Fault> {
+    slow::FAULTS.to_vec()
 }
 
 /// One by its id.

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::finding::{Case, Finding, Place, Probe, Saw, Say};
 use super::rules::{self, Clue, Lift, Rule};
 use super::sign::Sign;
+use super::timers::{self, Misfit};
 use crate::cause::{Cause, Lang};
 use crate::classify::agree;
 use crate::kind::Kind;
@@ -99,6 +100,8 @@ pub struct Diagnosis {
     pub working: Vec<usize>,
     /// Places whose upgrade shows something that no row knows.
     pub unknown: Vec<usize>,
+    /// What the timers on the path have against each other: no fault yet.
+    pub notes: Vec<Misfit>,
 }
 
 impl Diagnosis {
@@ -173,6 +176,7 @@ pub fn diagnose(case: &Case) -> Diagnosis {
     // Of several at one place, the surest first.
     let score = |fault: &Fault| fault.candidates.first().map_or(0, |c| c.score);
     out.faults.sort_by_key(|fault| (Reverse(fault.place), Reverse(score(fault))));
+    out.notes = timers::notes(case, &out);
     out
 }
 

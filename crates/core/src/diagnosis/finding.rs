@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::timers::Timers;
 use crate::cause::{Cause, Lang};
 use crate::handshake::{HandshakeReport, HttpAnswer, Step};
 use crate::kind::Kind;
@@ -300,6 +301,8 @@ pub struct Case {
     pub has_identity: bool,
     /// Credentials are sent along. `None`: not known.
     pub has_token: Option<bool>,
+    /// What is known of the timers on the path by those who set them.
+    pub timers: Timers,
 }
 
 impl Case {

@@ -18,9 +18,11 @@ mod finding;
 mod rules;
 mod sign;
 mod tell;
+mod timers;
 
 pub use engine::{Candidate, Diagnosis, Fault, LEAD, Sureness, Want, diagnose, first_opinion, wanted};
 pub use finding::{
     Case, EngineSaw, Failed, Finding, LinkSaw, MAX_FINDINGS, MAX_PLACES, Place, Probe, Saw, Say,
 };
 pub use sign::Sign;
+pub use timers::{MAX_LIMITS, Misfit, NONEBOT_LOCK_OUT, Pings, Timers, misfits};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mooring_core::cause::{Cause, Handling, Lang};
-use mooring_core::diagnosis::{Candidate, Case, Diagnosis, Fault, Finding, Say, Sign};
+use mooring_core::diagnosis::{Candidate, Case, Diagnosis, Fault, Finding, Misfit, Say, Sign};
 
 use crate::{duration, v1};
 
@@ -33,8 +33,12 @@ pub fn diagnosis(case: &Case, d: &Diagnosis, took: Duration, cut_short: bool, la
         findings: case.findings.iter().map(|f| finding(case, f, lang)).collect(),
         took: Some(duration(took)),
         cut_short,
-        notes: Vec::new(),
+        notes: d.notes.iter().map(|n| note(n, lang)).collect(),
     }
+}
+
+fn note(n: &Misfit, lang: Lang) -> v1::DiagnosisNote {
+    v1::DiagnosisNote { cause: n.cause.name().to_owned(), text: format!("{} {}", n.what(lang), n.fix(lang)) }
 }
 
 fn place(case: &Case, index: usize) -> String {

@@ -2,6 +2,7 @@
 
 mod remote;
 mod seen;
+mod timers;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,14 +35,16 @@ Examples:
   mooring doctor wss://evo.example/ --expect evolution --header-file apikey=/run/secrets/evo
   mooring doctor wss://chat.example/ws --watch 90s                           what cuts idle sessions?
   mooring doctor wss://chat.example/ws --seen code=1005,age=45s,pong=no      what a client's log says
+  mooring doctor wss://chat.example/ws --watch 90s --proxy-idle nginx=60s --client-timeout 30s      do the timers fit?
 
 Places are given from the outside in: the address as users dial it, each hop with --via, the gateway itself with --direct.
 A gateway's name, or --from with the name of a gateway or an agent, has that agent look: with the headers and secrets of its
 own configuration, and, unless that allows more, at hosts of its own gateways only.
 Nothing is changed, and nothing is sent that an application could take for a message.
 
-Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage, 3 the controller cannot be reached,
-64+n it or the agent refused with gRPC status n.")]
+Exit codes: 0 all is well, 1 something is wrong, timers that certainly contradict each other among it (what only may become
+a fault is a note and no 1), 2 wrong usage, 3 the controller cannot be reached, 64+n it or the agent refused with gRPC
+status n.")]
 pub(crate) struct Arguments {
     /// The address as users dial it: ws:// or wss://; or the name of a gateway, to have its agent look at it.
     #[arg(value_name = "URL|GATEWAY", required_unless_present = "from")]
@@ -83,6 +86,8 @@ pub(crate) struct Arguments {
     /// calls). Several are several sessions.
     #[arg(long, value_name = "FACTS", value_parser = seen::parse)]
     seen: Vec<Saw>,
+    #[command(flatten)]
+    timers: Box<timers::Flags>,
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
@@ -115,7 +120,8 @@ impl Arguments {
         };
         let over = Box::pin(examine(&exam, report)).await;
         let diagnosis = shown::diagnosis(&over.case, &over.diagnosis, over.took, over.cut_short, lang);
-        tell(context, &diagnosis, live)
+        let misfit = over.diagnosis.notes.iter().any(|note| note.certain);
+        Ok(tell(context, &diagnosis, live)?.max(u8::from(misfit)))
     }
 
     fn exam(&self) -> Outcome<Exam> {
@@ -163,6 +169,7 @@ impl Arguments {
         exam.origin.clone_from(&self.origin);
         exam.namespace.clone_from(&self.namespace);
         exam.told.clone_from(&self.seen);
+        exam.timers = self.timers.timers().map_err(Failure::Usage)?;
         Ok(exam)
     }
 }

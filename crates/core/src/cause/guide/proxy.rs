@@ -132,8 +132,8 @@ pub(in crate::cause) const IDLE_CUT: Guide = Guide {
     retry: Retry::WithBackoff,
     order: None,
     human: Some(Both {
-        en: "Walk the path for the limit that equals the measured silence: 60 s is the default of nginx and Apache. For Apache the core `Timeout` counts; `ProxyTimeout` and the `timeout=` of ProxyPass have no effect on an upgraded connection (measured on 2.4.71).",
-        zh: "请沿路径查找与实测静默时长相同的限制：60 秒是 nginx 与 Apache 的默认值。Apache 起作用的是核心指令 `Timeout`；`ProxyTimeout` 和 ProxyPass 的 `timeout=` 对升级后的连接无效（在 2.4.71 上实测）。",
+        en: "Walk the path for the limit that equals the measured silence: 60 s is the default of nginx and Apache. For Apache the longer counts of the core `Timeout` and `ProxyTimeout` or the `timeout=` of ProxyPass: a shorter one has no effect on an upgraded connection (measured on 2.4.71).",
+        zh: "请沿路径查找与实测静默时长相同的限制：60 秒是 nginx 与 Apache 的默认值。Apache 取核心指令 `Timeout` 与 `ProxyTimeout`（或 ProxyPass 的 `timeout=`）中较长者：较短的一个对升级后的连接不起作用（在 2.4.71 上实测）。",
     }),
     seen_as: Both {
         en: "1006 with FIN after the same silence every time: 60.0–60.1 s with nginx (`proxy_read_timeout`) and with Apache (`Timeout`); with HAProxy `timeout tunnel`, else its client and server timeouts. Sessions that carry a ping more often than that survive.",
