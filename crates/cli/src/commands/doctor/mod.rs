@@ -1,6 +1,9 @@
 //! `mooring doctor`: what is wrong with an endpoint, why, and what to do.
 
+mod disk;
+mod lint;
 mod seen;
+mod snippets;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +34,9 @@ Examples:
   mooring doctor wss://evo.example/ --expect evolution --header-file apikey=/run/secrets/evo
   mooring doctor wss://chat.example/ws --watch 90s                           what cuts idle sessions?
   mooring doctor wss://chat.example/ws --seen code=1005,age=45s,pong=no      what a client's log says
+  mooring doctor wss://chat.example/ws --nginx-config /etc/nginx/nginx.conf  which line to change
+  ssh proxy nginx -T | mooring doctor wss://chat.example/ws --nginx-config -
+  mooring doctor --apache-config site.conf --path /ws                        read the file, dial nobody
 
 Places are given from the outside in: the address as users dial it, each hop with --via, the gateway itself with --direct.
 Nothing is changed, and nothing is sent that an application could take for a message.
@@ -38,7 +44,8 @@ Nothing is changed, and nothing is sent that an application could take for a mes
 Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage, 3 the controller cannot be reached (--from).")]
 pub(crate) struct Arguments {
     /// The address as users dial it: ws:// or wss://.
-    url: String,
+    #[arg(required_unless_present_any = ["nginx_config", "apache_config", "haproxy_config"])]
+    url: Option<String>,
     /// A hop between that address and the gateway; several from the outside in.
     #[arg(long, value_name = "URL")]
     via: Vec<String>,
@@ -73,6 +80,8 @@ pub(crate) struct Arguments {
     /// calls). Several are several sessions.
     #[arg(long, value_name = "FACTS", value_parser = seen::parse)]
     seen: Vec<Saw>,
+    #[command(flatten)]
+    configs: lint::Configs,
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
@@ -81,8 +90,15 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
-        let exam = self.exam()?;
         let lang = context.lang();
+        let about = lint::About::new(&self.configs, self.addresses(), self.direct.is_some(), self.expect)?;
+        let given = self.configs.read(std::io::stdin())?;
+        let Some(url) = &self.url else {
+            let lints = lint::check(&given, &about, lang)?;
+            let healthy = !lints.iter().any(|l| l.severity == "error");
+            return tell(context, &v1::Diagnosis { healthy, lints, ..v1::Diagnosis::default() }, false);
+        };
+        let exam = self.exam(url)?;
         let live = context.terminal && !context.json();
         let report = |case: &Case, finding: &Finding| {
             if live {
@@ -90,11 +106,19 @@ impl Arguments {
             }
         };
         let over = Box::pin(examine(&exam, report)).await;
-        let diagnosis = shown::diagnosis(&over.case, &over.diagnosis, over.took, over.cut_short, lang);
+        let about = about.learnt(&over.case);
+        let mut diagnosis = shown::diagnosis(&over.case, &over.diagnosis, over.took, over.cut_short, lang);
+        snippets::fill(&mut diagnosis, &over.case, &over.diagnosis, &about, lang);
+        diagnosis.lints = lint::check(&given, &about, lang)?;
         tell(context, &diagnosis, live)
     }
 
-    fn exam(&self) -> Outcome<Exam> {
+    /// The addresses, from the outside in.
+    fn addresses(&self) -> impl Iterator<Item = String> {
+        self.url.iter().chain(&self.via).chain(&self.direct).cloned()
+    }
+
+    fn exam(&self, url: &str) -> Outcome<Exam> {
         let usage = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
         if self.watch.is_some_and(|w| w.get() > MAX_WATCH || w.get() < Duration::from_secs(1)) {
             return Err(Failure::Usage("--watch takes 1s to 10m".to_owned()));
@@ -114,8 +138,7 @@ impl Arguments {
                 .map_err(|e| Failure::Usage(format!("--header-file {name}: {file}: {e}")))?;
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let addresses = [&self.url].into_iter().chain(&self.via).chain(&self.direct);
-        let tls_wanted = self.trust.is_some() || addresses.clone().any(|url| url.starts_with("wss:"));
+        let tls_wanted = self.trust.is_some() || self.addresses().any(|url| url.starts_with("wss:"));
         let config = ClientTlsConfig { ca: self.trust.clone(), ..ClientTlsConfig::default() };
         // Without it the other scheme cannot be tried; only where TLS was asked for is that a reason to stop.
         let tls = ClientTls::load(&config).and_then(|tls| tls.rustls(&[b"http/1.1"]));
@@ -125,7 +148,7 @@ impl Arguments {
             Err(_) => None,
         };
         let dial = Dial { headers, subprotocols: self.subprotocol.clone(), tls, ..Dial::default() };
-        let mut exam = Exam::new(&self.url, dial).map_err(|e| usage(&e))?;
+        let mut exam = Exam::new(url, dial).map_err(|e| usage(&e))?;
         for url in &self.via {
             exam = exam.via(url).map_err(|e| usage(&e))?;
         }
@@ -143,9 +166,13 @@ impl Arguments {
 
 /// Shows the whole, and gives the exit code.
 fn tell(context: &Context, diagnosis: &v1::Diagnosis, steps_shown: bool) -> Outcome {
-    let causes = diagnosis.faults.iter().flat_map(|f| f.candidates.first()).map(|c| c.cause.clone());
+    let faults = diagnosis.faults.iter().flat_map(|f| f.candidates.first()).map(|c| c.cause.clone());
+    let errors = || diagnosis.lints.iter().filter(|l| l.severity == "error");
+    let mut causes: Vec<String> = faults.chain(errors().map(|l| l.cause.clone())).collect();
+    causes.retain(|cause| !cause.is_empty());
+    causes.dedup();
     context.show("mooring.v1.Diagnosis", diagnosis, causes, |look| {
         show::diagnosis(diagnosis, steps_shown, look)
     })?;
-    Ok(u8::from(!diagnosis.healthy || !diagnosis.faults.is_empty()))
+    Ok(u8::from(!diagnosis.healthy || !diagnosis.faults.is_empty() || errors().next().is_some()))
 }
