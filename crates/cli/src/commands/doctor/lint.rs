@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mooring_core::cause::Lang;
+use mooring_core::cause::{Cause, Lang};
 use mooring_core::diagnosis::Case;
 use mooring_core::kind::Kind;
 use mooring_proto::v1::DiagnosisLint;
@@ -191,6 +191,30 @@ pub(super) fn check(given: &[Given], about: &About, lang: Lang) -> Outcome<Vec<D
         |l: &DiagnosisLint| ["error", "warning", "note"].iter().position(|s| *s == l.severity).unwrap_or(3);
     lints.sort_by_key(rank);
     Ok(lints)
+}
+
+/// What would keep a handshake from succeeding is no error where it was seen to succeed: the gateway is more patient
+/// than others (Node takes HTTP/1.0), or the file is not the one in use. It is still worth a word.
+pub(super) fn settle(lints: &mut [DiagnosisLint], healthy: bool, lang: Lang) {
+    const OF_HANDSHAKES: &[Cause] = &[
+        Cause::ProxyStrippedUpgrade,
+        Cause::UpstreamHttp10,
+        Cause::SpaFallback,
+        Cause::UpgradeNotPerformed,
+        Cause::Redirected,
+        Cause::CredentialsRefused,
+        Cause::WrongPath,
+    ];
+    for lint in lints.iter_mut().filter(|l| healthy && l.severity == "error") {
+        if OF_HANDSHAKES.iter().any(|cause| cause.name() == lint.cause) {
+            "warning".clone_into(&mut lint.severity);
+            lint.text.push_str(either(
+                lang,
+                "; sessions open nevertheless: this gateway tolerates it, or this is not the file in use",
+                "；但会话仍能建立：该网关能够容忍，或者这不是正在使用的配置",
+            ));
+        }
+    }
 }
 
 fn one(given: &Given, questions: &[Question], lang: Lang) -> Vec<DiagnosisLint> {

@@ -110,6 +110,7 @@ impl Arguments {
         let mut diagnosis = shown::diagnosis(&over.case, &over.diagnosis, over.took, over.cut_short, lang);
         snippets::fill(&mut diagnosis, &over.case, &over.diagnosis, &about, lang);
         diagnosis.lints = lint::check(&given, &about, lang)?;
+        lint::settle(&mut diagnosis.lints, diagnosis.healthy, lang);
         tell(context, &diagnosis, live)
     }
 

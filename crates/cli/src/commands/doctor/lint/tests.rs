@@ -188,3 +188,19 @@ fn the_pings_that_were_seen_are_what_a_timeout_is_judged_by() {
     let question = &evolution.questions().unwrap()[0];
     assert_eq!((question.path.as_str(), question.expects), ("/socket.io/", Expect::SocketIo));
 }
+
+#[test]
+fn what_was_seen_to_work_is_no_error() {
+    let lint = |cause: Cause| DiagnosisLint {
+        cause: cause.name().to_owned(),
+        severity: "error".to_owned(),
+        ..DiagnosisLint::default()
+    };
+    let all = [lint(Cause::UpstreamHttp10), lint(Cause::IdleCut)];
+    for (healthy, want) in [(true, ["warning", "error"]), (false, ["error", "error"])] {
+        let mut lints = all.clone();
+        settle(&mut lints, healthy, Lang::En);
+        assert_eq!([lints[0].severity.as_str(), lints[1].severity.as_str()], want);
+        assert_eq!(lints[0].text.contains("tolerates"), healthy);
+    }
+}
