@@ -23,7 +23,7 @@ const KIN: &[&[Cause]] = &[
 
 fn kin(one: &str, other: &str) -> bool {
     let both = |family: &&[Cause]| [one, other].iter().all(|name| family.iter().any(|c| c.name() == *name));
-    one == other || KIN.iter().any(|family| both(family))
+    one == other || KIN.iter().any(both)
 }
 
 /// Whether it is what a fault comes from, as far as can be told: the same cause as the verdict, or as one of the first
