@@ -71,9 +71,9 @@ pub(crate) fn diagnosis(diagnosis: &Diagnosis, steps_shown: bool, look: &Look) -
         // A line that explains a fault is told there, and not again.
         let (here, others) = rest.into_iter().partition(|l| lint::explains(l, fault, SHOWN));
         rest = others;
-        out.push_str(&one_fault(fault, &here, look));
+        out.push_str(&one_fault(fault, &here, &diagnosis.lints, look));
     }
-    out.push_str(&lint::others(&rest, look));
+    out.push_str(&lint::others(&rest, &diagnosis.lints, look));
     if !examined && diagnosis.lints.iter().all(|l| l.severity == "note") {
         let words = either(
             lang,
@@ -97,7 +97,7 @@ pub(crate) fn diagnosis(diagnosis: &Diagnosis, steps_shown: bool, look: &Look) -
     out.trim_start_matches('\n').to_owned()
 }
 
-fn one_fault(fault: &DiagnosisFault, lints: &[&DiagnosisLint], look: &Look) -> String {
+fn one_fault(fault: &DiagnosisFault, lints: &[&DiagnosisLint], all: &[DiagnosisLint], look: &Look) -> String {
     let lang = look.lang;
     let mut out = String::new();
     let mut place = one_line(&fault.place);
@@ -141,7 +141,7 @@ fn one_fault(fault: &DiagnosisFault, lints: &[&DiagnosisLint], look: &Look) -> S
         }
     }
     for found in lints {
-        out.push_str(&lint::under(found, look));
+        out.push_str(&lint::under(found, all, look));
     }
     out
 }

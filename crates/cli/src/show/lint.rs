@@ -38,8 +38,24 @@ pub(super) fn explains(lint: &DiagnosisLint, fault: &DiagnosisFault, thought_of:
     fault.candidates.iter().take(thought_of).any(|c| kin(&lint.cause, &c.cause))
 }
 
-/// Under its fault.
-pub(super) fn under(lint: &DiagnosisLint, look: &Look) -> String {
+/// The lines that a patch changes, without their numbers.
+fn changes(lint: &DiagnosisLint) -> Vec<&str> {
+    let marked =
+        |line: &'_ str| line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().len();
+    let lines = lint.patch.lines().map(|line| line.get(line.len() - marked(line)..).unwrap_or(""));
+    lines.filter(|line| line.starts_with(['+', '-'])).collect()
+}
+
+/// Whether what is to be changed for it is among what is to be changed for another one: who wrote both would write some
+/// lines twice, which nginx refuses.
+fn is_part(lint: &DiagnosisLint, of: &DiagnosisLint) -> bool {
+    let (own, others) = (changes(lint), changes(of));
+    let same_place = lint.file == of.file && lint.place == of.place;
+    same_place && !own.is_empty() && own.len() < others.len() && own.iter().all(|line| others.contains(line))
+}
+
+/// Under its fault; `all` are those of the whole diagnosis.
+pub(super) fn under(lint: &DiagnosisLint, all: &[DiagnosisLint], look: &Look) -> String {
     let words = match lint.patch.is_empty() {
         true => either(look.lang, "where it comes from", "出处"),
         false => either(look.lang, "the line to change", "要修改的行"),
@@ -47,12 +63,12 @@ pub(super) fn under(lint: &DiagnosisLint, look: &Look) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(out, "  {} {}", look.bold(&format!("{words}:")), at(lint));
-    out.push_str(&body(lint, look, "    "));
+    out.push_str(&body(lint, all, look, "    "));
     out
 }
 
 /// Those that explain no fault, and what could not be judged.
-pub(super) fn others(lints: &[&DiagnosisLint], look: &Look) -> String {
+pub(super) fn others(lints: &[&DiagnosisLint], all: &[DiagnosisLint], look: &Look) -> String {
     let mut out = String::new();
     for lint in lints.iter().filter(|l| l.severity != "doubt") {
         let color = if lint.severity == "error" { Color::Red } else { Color::Yellow };
@@ -64,7 +80,7 @@ pub(super) fn others(lints: &[&DiagnosisLint], look: &Look) -> String {
         let head =
             [lint.cause.as_str(), severity].iter().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>();
         let _ = writeln!(out, "\n{}  {}", look.bold(&look.paint(&head.join("  "), Some(color))), at(lint));
-        out.push_str(&body(lint, look, "  "));
+        out.push_str(&body(lint, all, look, "  "));
     }
     let mut doubts = lints.iter().filter(|l| l.severity == "doubt").peekable();
     if doubts.peek().is_some() {
@@ -86,13 +102,22 @@ fn at(lint: &DiagnosisLint) -> String {
     if lint.place.is_empty() { file } else { format!("{file}  {}", one_line(&lint.place)) }
 }
 
-fn body(lint: &DiagnosisLint, look: &Look, indent: &str) -> String {
+fn body(lint: &DiagnosisLint, all: &[DiagnosisLint], look: &Look, indent: &str) -> String {
     let mut out = String::new();
     if !lint.found.is_empty() {
         let words = either(look.lang, "found", "现状");
         let _ = writeln!(out, "{indent}{words}: {}", one_line(&lint.found));
     }
     let _ = writeln!(out, "{indent}{}", one_line(&lint.text));
+    if let Some(whole) = all.iter().find(|other| is_part(lint, other)) {
+        let words = either(
+            look.lang,
+            "the lines to change are among those for",
+            "要修改的行已包含在以下原因的修改中：",
+        );
+        let _ = writeln!(out, "{indent}  {words} {}", whole.cause);
+        return out;
+    }
     for line in lint.patch.lines() {
         let line = mooring_proto::link::printable(line);
         // The number of the line comes before the mark.

@@ -55,6 +55,8 @@ async fn a_file_alone_is_read_without_dialling_anybody() {
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
+    // Each line once: whoever writes it twice has a configuration that nginx refuses.
+    assert_eq!(text.matches("+         proxy_http_version 1.1;").count(), 1, "{text}");
     assert!(!text.contains("abc123"), "a secret is shown\n{text}");
     assert!(!text.contains("All is well") && !text.contains("Nothing known fits"), "{text}");
 
