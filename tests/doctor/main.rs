@@ -4,6 +4,7 @@
 //! A row is a test of its own, so that a failure names it; the list is held against the catalogue.
 
 mod notes;
+mod remedies;
 mod rows;
 
 use mooring_tests::faults::judge::{Eyes, judge};

@@ -31,6 +31,17 @@ pub enum Proxy {
     Haproxy,
 }
 
+impl Proxy {
+    /// The name of its part of a scene.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Apache => "apache",
+            Self::Haproxy => "haproxy",
+        }
+    }
+}
+
 /// What of a plain reverse proxy is as it should be.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -91,7 +102,34 @@ impl Scene {
             Proxy::Apache => self.apache_config = config,
             Proxy::Haproxy => self.haproxy_config = config,
         }
+        self.fronts.push((front.proxy, front.address));
         self.part(front.part)
+    }
+
+    /// The configuration of a proxy on the way.
+    #[must_use]
+    pub fn config(&self, proxy: Proxy) -> Option<&Path> {
+        match proxy {
+            Proxy::Nginx => self.nginx_config.as_deref(),
+            Proxy::Apache => self.apache_config.as_deref(),
+            Proxy::Haproxy => self.haproxy_config.as_deref(),
+        }
+    }
+
+    /// Starts a proxy on the way anew, with its configuration as it stands now.
+    ///
+    /// # Panics
+    /// When there is none, or it does not take its configuration: with its log.
+    pub async fn restart(&mut self, proxy: Proxy) {
+        let config = self.config(proxy).expect("its configuration").to_path_buf();
+        let at = self.fronts.iter().find(|(front, _)| *front == proxy).expect("it is on the way");
+        let address = at.1.clone();
+        let part = self.parts.iter_mut().find(|part| part.name == proxy.name()).expect("it is a part");
+        part.restart(&mut command(proxy, &config)).await;
+        if let Err(log) = accepts(part, &address).await {
+            let text = std::fs::read_to_string(&config).unwrap_or_default();
+            panic!("{proxy:?} does not take its configuration\n{log}\n{text}");
+        }
     }
 }
 
@@ -191,25 +229,34 @@ fn launch(proxy: Proxy, text: &str, address: &str) -> (Part, PathBuf) {
     // Its workers, who are not root, make files in it.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("our own folder");
     let dir = folder.path();
+    let (config, log) = match proxy {
+        Proxy::Nginx => (write(dir, "nginx.conf", &nginx(dir, text)), None),
+        Proxy::Apache => {
+            (write(dir, "apache.conf", &apache(dir, text, address)), Some(dir.join("error.log")))
+        }
+        Proxy::Haproxy => (write(dir, "haproxy.cfg", &haproxy(text)), None),
+    };
+    let part = Part::process(proxy.name(), &mut command(proxy, &config));
+    (part.in_folder(folder, log.as_deref()), config)
+}
+
+/// Runs one in the foreground.
+fn command(proxy: Proxy, config: &Path) -> Command {
     match proxy {
         Proxy::Nginx => {
-            let config = write(dir, "nginx.conf", &nginx(dir, text));
             let mut command = Command::new(installed("nginx"));
-            command.arg("-p").arg(dir).args(["-e", "stderr", "-c"]).arg(&config);
-            (Part::process("nginx", &mut command).in_folder(folder, None), config)
+            command.arg("-p").arg(config.with_file_name("")).args(["-e", "stderr", "-c"]).arg(config);
+            command
         }
         Proxy::Apache => {
-            let config = write(dir, "apache.conf", &apache(dir, text, address));
-            let log = dir.join("error.log");
             let mut command = Command::new(installed("apache2"));
-            command.args(["-D", "FOREGROUND", "-f"]).arg(&config);
-            (Part::process("apache", &mut command).in_folder(folder, Some(&log)), config)
+            command.args(["-D", "FOREGROUND", "-f"]).arg(config);
+            command
         }
         Proxy::Haproxy => {
-            let config = write(dir, "haproxy.cfg", &haproxy(text));
             let mut command = Command::new(installed("haproxy"));
-            command.arg("-db").arg("-f").arg(&config);
-            (Part::process("haproxy", &mut command).in_folder(folder, None), config)
+            command.arg("-db").arg("-f").arg(config);
+            command
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::process::Command;
 use tokio::task::AbortHandle;
 
+use super::proxy::Proxy;
 use super::view::ClientView;
 use crate::process::Process;
 
@@ -40,6 +41,8 @@ pub struct Scene {
     pub apache_config: Option<PathBuf>,
     /// The configuration of the HAProxy on the way.
     pub haproxy_config: Option<PathBuf>,
+    /// The proxies on the way and where each listens, for whoever changes their configurations.
+    pub fronts: Vec<(Proxy, String)>,
     /// What clients other than ours saw, and the server of them, for faults that such a client makes: they have ended
     /// before the scene stands.
     pub seen: Vec<ClientView>,
@@ -149,6 +152,18 @@ impl Part {
     pub fn mortal(mut self) -> Self {
         self.mortal = true;
         self
+    }
+
+    /// Ends the process, and starts it again; its folder and its log go on.
+    ///
+    /// # Panics
+    /// When it is none, does not end or cannot be started.
+    pub(super) async fn restart(&mut self, command: &mut Command) {
+        let Held::Process(process) = std::mem::replace(&mut self.held, Held::Nothing) else {
+            panic!("{} is no process", self.name);
+        };
+        let _ = process.terminate().await;
+        self.held = Held::Process(Box::new(Process::start(&self.name, command.process_group(0))));
     }
 
     /// With a file that it logs to, and the folder it works in.

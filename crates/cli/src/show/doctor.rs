@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::Color;
 use mooring_core::cause::Lang;
-use mooring_proto::v1::{Diagnosis, DiagnosisCandidate, DiagnosisFault, DiagnosisFinding};
+use mooring_proto::v1::{Diagnosis, DiagnosisCandidate, DiagnosisFault, DiagnosisFinding, DiagnosisLint};
 
-use super::{Look, one_line};
+use super::{Look, lint, one_line};
 use crate::text::{Text, either};
 
 /// Candidates shown where nothing is certain.
@@ -49,11 +49,13 @@ pub(crate) fn diagnosis(diagnosis: &Diagnosis, steps_shown: bool, look: &Look) -
         }
         out.push('\n');
     }
-    if diagnosis.healthy {
+    // Where nothing was examined, the files are all there is.
+    let examined = !diagnosis.places.is_empty();
+    if diagnosis.healthy && examined {
         let words = either(lang, "All is well with what was looked at.", "所检查的各项均正常。");
         let _ = writeln!(out, "{}", look.paint(words, Some(Color::Green)));
     }
-    if !diagnosis.healthy && diagnosis.faults.is_empty() {
+    if !diagnosis.healthy && diagnosis.faults.is_empty() && examined {
         let words = either(
             lang,
             "Nothing known fits what was seen: the lines above are all there is.",
@@ -61,11 +63,24 @@ pub(crate) fn diagnosis(diagnosis: &Diagnosis, steps_shown: bool, look: &Look) -
         );
         let _ = writeln!(out, "{}", look.paint(words, Some(Color::Yellow)));
     }
+    let mut rest: Vec<&DiagnosisLint> = diagnosis.lints.iter().collect();
     for (number, fault) in diagnosis.faults.iter().enumerate() {
         if number > 0 {
             out.push('\n');
         }
-        out.push_str(&one_fault(fault, look));
+        // A line that explains a fault is told there, and not again.
+        let (here, others) = rest.into_iter().partition(|l| lint::explains(l, fault, SHOWN));
+        rest = others;
+        out.push_str(&one_fault(fault, &here, &diagnosis.lints, look));
+    }
+    out.push_str(&lint::others(&rest, &diagnosis.lints, look));
+    if !examined && diagnosis.lints.iter().all(|l| l.severity == "note") {
+        let words = either(
+            lang,
+            "Nothing in these files stands in the way of sessions.",
+            "这些配置中没有妨碍会话的内容。",
+        );
+        let _ = writeln!(out, "{}", look.paint(words, Some(Color::Green)));
     }
     for note in &diagnosis.notes {
         let _ = writeln!(out, "\n{} {}", look.paint(&note.cause, Some(Color::Yellow)), one_line(&note.text));
@@ -78,10 +93,11 @@ pub(crate) fn diagnosis(diagnosis: &Diagnosis, steps_shown: bool, look: &Look) -
         );
         let _ = writeln!(out, "\n{words}");
     }
-    out
+    // Paragraphs are set apart from what stands before them, and the first has nothing there.
+    out.trim_start_matches('\n').to_owned()
 }
 
-fn one_fault(fault: &DiagnosisFault, look: &Look) -> String {
+fn one_fault(fault: &DiagnosisFault, lints: &[&DiagnosisLint], all: &[DiagnosisLint], look: &Look) -> String {
     let lang = look.lang;
     let mut out = String::new();
     let mut place = one_line(&fault.place);
@@ -94,7 +110,9 @@ fn one_fault(fault: &DiagnosisFault, look: &Look) -> String {
         Some(verdict) => {
             let head = format!("{}  {} ({})", verdict.cause, verdict.sureness, percent(verdict));
             let _ = writeln!(out, "{}  {place}", look.bold(&look.paint(&head, Some(Color::Red))));
-            out.push_str(&told(verdict, look, true));
+            // Who has the very line to change needs none to paste.
+            let mended = lints.iter().any(|l| !l.patch.is_empty());
+            out.push_str(&told(verdict, look, true, !mended));
             let others: Vec<String> = fault
                 .candidates
                 .iter()
@@ -118,9 +136,12 @@ fn one_fault(fault: &DiagnosisFault, look: &Look) -> String {
                     candidate.sureness,
                     percent(candidate)
                 );
-                out.push_str(&told(candidate, look, false));
+                out.push_str(&told(candidate, look, false, false));
             }
         }
+    }
+    for found in lints {
+        out.push_str(&lint::under(found, all, look));
     }
     out
 }
@@ -129,7 +150,7 @@ fn percent(candidate: &DiagnosisCandidate) -> String {
     format!("{} %", candidate.score)
 }
 
-fn told(candidate: &DiagnosisCandidate, look: &Look, verdict: bool) -> String {
+fn told(candidate: &DiagnosisCandidate, look: &Look, verdict: bool, snippets: bool) -> String {
     let lang = look.lang;
     let indent = if verdict { "  " } else { "    " };
     let mut out = String::new();
@@ -145,9 +166,11 @@ fn told(candidate: &DiagnosisCandidate, look: &Look, verdict: bool) -> String {
         line(either(lang, "against it", "反对"), con);
     }
     line(Text::Remedy.of(lang), &candidate.remedy);
-    if verdict {
+    if snippets {
         for snippet in &candidate.snippets {
-            let _ = writeln!(out, "{indent}{}:", look.bold(&snippet.r#where));
+            let place = one_line(&snippet.r#where);
+            let colon = if place.ends_with(['.', '。']) || snippet.text.is_empty() { "" } else { ":" };
+            let _ = writeln!(out, "{indent}{}{colon}", look.bold(&place));
             for text in snippet.text.lines() {
                 let _ = writeln!(out, "{indent}  {}", mooring_proto::link::printable(text));
             }

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod fleet;
 pub(crate) mod instance;
 pub(crate) mod lines;
+mod lint;
 pub(crate) mod order;
 pub(crate) mod policy;
 pub(crate) mod session;

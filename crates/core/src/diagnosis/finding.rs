@@ -318,4 +318,14 @@ impl Case {
     pub fn at(&self, place: usize, probe: Probe) -> Option<&Finding> {
         self.findings.iter().rev().find(|f| f.place == place && f.probe == probe)
     }
+
+    /// How often the server sends something of its own, as far as it was seen or promised: the longest of all that is
+    /// known, since an idle timeout has to outlast that.
+    #[must_use]
+    pub fn server_ping(&self) -> Option<Duration> {
+        let seen = |f: &Finding| f.saw.link.as_ref().and_then(|l| l.ping_interval);
+        let promised =
+            |f: &Finding| f.saw.engine.as_ref().and_then(|e| e.promise).map(|(interval, _)| interval);
+        self.findings.iter().filter_map(|f| seen(f).or_else(|| promised(f))).max()
+    }
 }

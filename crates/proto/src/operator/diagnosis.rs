@@ -34,6 +34,7 @@ pub fn diagnosis(case: &Case, d: &Diagnosis, took: Duration, cut_short: bool, la
         took: Some(duration(took)),
         cut_short,
         notes: d.notes.iter().map(|n| note(n, lang)).collect(),
+        lints: Vec::new(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! `mooring doctor`: what is wrong with an endpoint, why, and what to do.
 
+mod disk;
+mod lint;
 mod remote;
 mod seen;
+mod snippets;
 mod timers;
 
 use std::path::PathBuf;
@@ -36,6 +39,9 @@ Examples:
   mooring doctor wss://chat.example/ws --watch 90s                           what cuts idle sessions?
   mooring doctor wss://chat.example/ws --seen code=1005,age=45s,pong=no      what a client's log says
   mooring doctor wss://chat.example/ws --watch 90s --proxy-idle nginx=60s --client-timeout 30s      do the timers fit?
+  mooring doctor wss://chat.example/ws --nginx-config /etc/nginx/nginx.conf  which line to change
+  ssh proxy nginx -T | mooring doctor wss://chat.example/ws --nginx-config -
+  mooring doctor --apache-config site.conf --path /ws                        read the file, dial nobody
 
 Places are given from the outside in: the address as users dial it, each hop with --via, the gateway itself with --direct.
 A gateway's name, or --from with the name of a gateway or an agent, has that agent look: with the headers and secrets of its
@@ -47,7 +53,10 @@ a fault is a note and no 1), 2 wrong usage, 3 the controller cannot be reached, 
 status n.")]
 pub(crate) struct Arguments {
     /// The address as users dial it: ws:// or wss://; or the name of a gateway, to have its agent look at it.
-    #[arg(value_name = "URL|GATEWAY", required_unless_present = "from")]
+    #[arg(
+        value_name = "URL|GATEWAY",
+        required_unless_present_any = ["from", "nginx_config", "apache_config", "haproxy_config"]
+    )]
     url: Option<String>,
     /// Have an agent look, instead of this machine: the name of a gateway, or of an agent.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["subprotocol", "header", "header_file", "trust", "seen"])]
@@ -88,6 +97,8 @@ pub(crate) struct Arguments {
     seen: Vec<Saw>,
     #[command(flatten)]
     timers: Box<timers::Flags>,
+    #[command(flatten)]
+    configs: lint::Configs,
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
@@ -110,8 +121,15 @@ impl Arguments {
             }
             _ => {}
         }
-        let exam = self.exam()?;
         let lang = context.lang();
+        let about = lint::About::new(&self.configs, self.addresses(), self.direct.is_some(), self.expect)?;
+        let given = self.configs.read(std::io::stdin())?;
+        let Some(url) = &self.url else {
+            let lints = lint::check(&given, &about, lang)?;
+            let healthy = !lints.iter().any(|l| l.severity == "error");
+            return tell(context, &v1::Diagnosis { healthy, lints, ..v1::Diagnosis::default() }, false);
+        };
+        let exam = self.exam(url)?;
         let live = context.terminal && !context.json();
         let report = |case: &Case, finding: &Finding| {
             if live {
@@ -119,12 +137,21 @@ impl Arguments {
             }
         };
         let over = Box::pin(examine(&exam, report)).await;
-        let diagnosis = shown::diagnosis(&over.case, &over.diagnosis, over.took, over.cut_short, lang);
         let misfit = over.diagnosis.notes.iter().any(|note| note.certain);
+        let about = about.learnt(&over.case);
+        let mut diagnosis = shown::diagnosis(&over.case, &over.diagnosis, over.took, over.cut_short, lang);
+        snippets::fill(&mut diagnosis, &over.case, &over.diagnosis, &about, lang);
+        diagnosis.lints = lint::check(&given, &about, lang)?;
+        lint::settle(&mut diagnosis.lints, diagnosis.healthy, lang);
         Ok(tell(context, &diagnosis, live)?.max(u8::from(misfit)))
     }
 
-    fn exam(&self) -> Outcome<Exam> {
+    /// The addresses, from the outside in.
+    fn addresses(&self) -> impl Iterator<Item = String> {
+        self.url.iter().chain(&self.via).chain(&self.direct).cloned()
+    }
+
+    fn exam(&self, url: &str) -> Outcome<Exam> {
         let usage = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
         if self.watch.is_some_and(|w| w.get() > MAX_WATCH || w.get() < Duration::from_secs(1)) {
             return Err(Failure::Usage("--watch takes 1s to 10m".to_owned()));
@@ -144,10 +171,7 @@ impl Arguments {
                 .map_err(|e| Failure::Usage(format!("--header-file {name}: {file}: {e}")))?;
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let url = self.url.as_deref().unwrap_or_default();
-        let addresses =
-            [url].into_iter().chain(self.via.iter().map(String::as_str)).chain(self.direct.as_deref());
-        let tls_wanted = self.trust.is_some() || addresses.clone().any(|url| url.starts_with("wss:"));
+        let tls_wanted = self.trust.is_some() || self.addresses().any(|url| url.starts_with("wss:"));
         let config = ClientTlsConfig { ca: self.trust.clone(), ..ClientTlsConfig::default() };
         // Without it the other scheme cannot be tried; only where TLS was asked for is that a reason to stop.
         let tls = ClientTls::load(&config).and_then(|tls| tls.rustls(&[b"http/1.1"]));
@@ -176,9 +200,13 @@ impl Arguments {
 
 /// Shows the whole, and gives the exit code.
 fn tell(context: &Context, diagnosis: &v1::Diagnosis, steps_shown: bool) -> Outcome {
-    let causes = diagnosis.faults.iter().flat_map(|f| f.candidates.first()).map(|c| c.cause.clone());
+    let faults = diagnosis.faults.iter().flat_map(|f| f.candidates.first()).map(|c| c.cause.clone());
+    let errors = || diagnosis.lints.iter().filter(|l| l.severity == "error");
+    let mut causes: Vec<String> = faults.chain(errors().map(|l| l.cause.clone())).collect();
+    causes.retain(|cause| !cause.is_empty());
+    causes.dedup();
     context.show("mooring.v1.Diagnosis", diagnosis, causes, |look| {
         show::diagnosis(diagnosis, steps_shown, look)
     })?;
-    Ok(u8::from(!diagnosis.healthy || !diagnosis.faults.is_empty()))
+    Ok(u8::from(!diagnosis.healthy || !diagnosis.faults.is_empty() || errors().next().is_some()))
 }

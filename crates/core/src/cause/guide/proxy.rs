@@ -132,12 +132,12 @@ pub(in crate::cause) const IDLE_CUT: Guide = Guide {
     retry: Retry::WithBackoff,
     order: None,
     human: Some(Both {
-        en: "Walk the path for the limit that equals the measured silence: 60 s is the default of nginx and Apache. For Apache the longer counts of the core `Timeout` and `ProxyTimeout` or the `timeout=` of ProxyPass: a shorter one has no effect on an upgraded connection (measured on 2.4.71).",
-        zh: "请沿路径查找与实测静默时长相同的限制：60 秒是 nginx 与 Apache 的默认值。Apache 取核心指令 `Timeout` 与 `ProxyTimeout`（或 ProxyPass 的 `timeout=`）中较长者：较短的一个对升级后的连接不起作用（在 2.4.71 上实测）。",
+        en: "Walk the path for the limit that equals the measured silence: 60 s is the default of nginx and Apache. With Apache the longer of two counts (measured on 2.4.71): the core's `Timeout`, and the backend's, which is `timeout=` on the ProxyPass, else `ProxyTimeout`. So raising either is enough, and lowering one alone changes nothing. With HAProxy `timeout tunnel` counts in `defaults` and in the backend, not in a frontend.",
+        zh: "请沿路径查找与实测静默时长相同的限制：60 秒是 nginx 与 Apache 的默认值。Apache 以两者中较长的为准（在 2.4.71 上实测）：核心指令 `Timeout`，以及后端的超时（ProxyPass 的 `timeout=`，未设置时为 `ProxyTimeout`）；因此调大任意一个即可，只调小其中一个则没有效果。HAProxy 的 `timeout tunnel` 写在 `defaults` 或 backend 中有效，写在 frontend 中无效。",
     }),
     seen_as: Both {
-        en: "1006 with FIN after the same silence every time: 60.0–60.1 s with nginx (`proxy_read_timeout`) and with Apache (`Timeout`); with HAProxy `timeout tunnel`, else its client and server timeouts. Sessions that carry a ping more often than that survive.",
-        zh: "每次都在相同静默后收到 FIN（1006）：nginx（`proxy_read_timeout`）与 Apache（`Timeout`）均为 60.0–60.1 秒；HAProxy 取决于 `timeout tunnel`，未设置时为 client/server 超时。ping 间隔短于该值的会话不受影响。",
+        en: "1006 with FIN after the same silence every time: 60.0–60.1 s with nginx (`proxy_read_timeout`) and with Apache (the longer of `Timeout` and `ProxyTimeout`); with HAProxy `timeout tunnel`, else its client and server timeouts. Sessions that carry a ping more often than that survive.",
+        zh: "每次都在相同静默后收到 FIN（1006）：nginx（`proxy_read_timeout`）与 Apache（`Timeout` 与 `ProxyTimeout` 中较长者）均为 60.0–60.1 秒；HAProxy 取决于 `timeout tunnel`，未设置时为 client/server 超时。ping 间隔短于该值的会话不受影响。",
     },
     snippets: &[
         snippets::NGINX_READ_TIMEOUT,

@@ -46,9 +46,9 @@ proxy_send_timeout 3600s;",
 
 pub(super) const APACHE_TIMEOUT: Snippet = snippet(
     Software::Apache,
-    "in the server's or virtual host's configuration",
-    "在服务器或虚拟主机配置中",
-    "Timeout 3600",
+    "in the virtual host; or `timeout=3600` on its `ProxyPass`, which comes before it",
+    "在虚拟主机中；或在其 `ProxyPass` 上设置 `timeout=3600`（优先）",
+    "ProxyTimeout 3600",
 );
 
 pub(super) const HAPROXY_TUNNEL: Snippet = snippet(
@@ -136,8 +136,8 @@ pub(super) const HAPROXY_STICKY: Snippet = snippet(
 
 pub(super) const APACHE_STICKY: Snippet = snippet(
     Software::Apache,
-    "the balancer of Socket.IO",
-    "Socket.IO 的负载均衡",
+    "the balancer of Socket.IO, with `upgrade=websocket` on each member: on the `ProxyPass` of a balancer Apache refuses it",
+    "Socket.IO 的负载均衡；`upgrade=websocket` 须写在每个成员上，写在负载均衡的 `ProxyPass` 上会被 Apache 拒绝",
     r#"Header add Set-Cookie "ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/" env=BALANCER_ROUTE_CHANGED
 <Proxy "balancer://socketio">
     BalancerMember "http://10.0.0.11:3000" route=a upgrade=websocket

@@ -72,8 +72,8 @@ pub(in crate::cause) const STICKY_SESSIONS_MISSING: Guide = Guide {
     retry: Retry::No,
     order: None,
     human: Some(Both {
-        en: "Ask several times with the `sid` of one polling handshake: answers that alternate between `0…`/`2` and code 1 prove it. Several backends also need an adapter (Redis) so that events reach all of them.",
-        zh: "请用同一次 polling 握手得到的 `sid` 多次请求：若正常应答与 code 1 交替出现即可确认。多后端还需要适配器（Redis），事件才能到达所有后端。",
+        en: "Ask several times with the `sid` of one polling handshake: answers that alternate between `0…`/`2` and code 1 prove it. Behind another proxy all clients have one address, and only a cookie or a header tells them apart. Apache wants `upgrade=websocket` on each BalancerMember, too. Several backends also need an adapter (Redis) so that events reach all of them.",
+        zh: "请用同一次 polling 握手得到的 `sid` 多次请求：若正常应答与 code 1 交替出现即可确认。若前面还有代理，所有客户端的地址相同，只能靠 cookie 或请求头区分。Apache 的每个 BalancerMember 还须带有 `upgrade=websocket`。多后端还需要适配器（Redis），事件才能到达所有后端。",
     }),
     seen_as: Both {
         en: "400 JSON `{\"code\":1,\"message\":\"Session ID unknown\"}` again and again, for some requests of a session that other requests find.",

@@ -53,14 +53,14 @@ pub(in crate::cause) const PROXY_BUFFERING: Both<Words> = texts(
 
 pub(in crate::cause) const IDLE_CUT: Both<Words> = texts(
     "Sessions are cut after the same time of silence: a proxy's idle timeout.",
-    "Raise that timeout (nginx proxy_read_timeout, Apache Timeout, HAProxy timeout tunnel) or send pings more often than it.",
+    "Raise that timeout (nginx `proxy_read_timeout`, Apache `ProxyTimeout` or `timeout=` on the ProxyPass, HAProxy `timeout tunnel`) or send pings more often than it.",
     "会话总在相同的静默时长后被切断：这是反向代理的空闲超时。",
-    "请调大该超时（nginx proxy_read_timeout、Apache Timeout、HAProxy timeout tunnel），或以更短间隔发送 ping。",
+    "请调大该超时（nginx `proxy_read_timeout`、Apache `ProxyTimeout` 或 ProxyPass 的 `timeout=`、HAProxy `timeout tunnel`），或以更短间隔发送 ping。",
 );
 
 pub(in crate::cause) const TIMERS_MISFIT: Both<Words> = texts(
     "The timers on the path contradict each other: one ends an idle connection before the next sign of life is due.",
-    "Bring them in order: pings more often than half the shortest idle timeout (nginx `proxy_read_timeout`, Apache `Timeout`, HAProxy `timeout tunnel`), and a client's patience longer than one ping interval and its timeout.",
+    "Bring them in order: pings more often than half the shortest idle timeout (nginx `proxy_read_timeout`, Apache the longer of `Timeout` and `ProxyTimeout`, HAProxy `timeout tunnel`), and a client's patience longer than one ping interval and its timeout.",
     "路径上的各个计时器互相矛盾：在下一次心跳到来之前，空闲连接就已被切断。",
-    "请理顺先后：ping 间隔应小于最短空闲超时的一半（nginx `proxy_read_timeout`、Apache `Timeout`、HAProxy `timeout tunnel`），客户端的等待时限应大于一个 ping 间隔加其超时。",
+    "请理顺先后：ping 间隔应小于最短空闲超时的一半（nginx `proxy_read_timeout`、Apache 为 `Timeout` 与 `ProxyTimeout` 中较长者、HAProxy `timeout tunnel`），客户端的等待时限应大于一个 ping 间隔加其超时。",
 );

@@ -32,9 +32,9 @@ pub(in crate::cause) const ENGINE_IO_POLLING_UPGRADE: Both<Words> = texts(
 
 pub(in crate::cause) const STICKY_SESSIONS_MISSING: Both<Words> = texts(
     "The requests of one Socket.IO session reach different backends, and the one that is asked does not know the session.",
-    "Make the balancer sticky (nginx `ip_hash`, HAProxy `cookie … insert`, ingress-nginx `affinity: cookie`), or let clients use WebSocket alone (`transports: [\"websocket\"]`).",
+    "Make the balancer sticky (nginx `ip_hash`, Apache `stickysession` with a `route` on each member, HAProxy `balance source` or `cookie … insert`, ingress-nginx `affinity: cookie`), or let clients use WebSocket alone (`transports: [\"websocket\"]`).",
     "同一个 Socket.IO 会话的请求被分发到不同后端，收到请求的后端不认识该会话。",
-    "请为负载均衡开启会话保持（nginx `ip_hash`、HAProxy `cookie … insert`、ingress-nginx `affinity: cookie`），或让客户端只用 WebSocket 传输（`transports: [\"websocket\"]`）。",
+    "请为负载均衡开启会话保持（nginx `ip_hash`、Apache `stickysession` 并为每个成员设置 `route`、HAProxy `balance source` 或 `cookie … insert`、ingress-nginx `affinity: cookie`），或让客户端只用 WebSocket 传输（`transports: [\"websocket\"]`）。",
 );
 
 pub(in crate::cause) const NAMESPACE_NOT_READY: Both<Words> = texts(
