@@ -318,3 +318,60 @@ impl Exam {
         one * u32::try_from(crate::run::MAX_PROBES).unwrap_or(u32::MAX) + self.watch.unwrap_or_default() * 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dial() -> Dial {
+        let host = |name: &str| name.parse::<Host>().unwrap();
+        Dial {
+            headers: vec![("Authorization".to_owned(), "Bearer s3cret".to_owned())],
+            audience: Some(Audience {
+                hosts: vec![(host("10.0.0.7"), true), (host("chat.example"), false)],
+                alias: Some(((host("10.0.0.7"), 9000), "inner.example".to_owned())),
+                server_name: None,
+            }),
+            ..Dial::default()
+        }
+    }
+
+    fn sends(url: &str) -> bool {
+        format!("{:?}", dial().target(url, |_| true).unwrap()).contains("authorization")
+    }
+
+    #[test]
+    fn headers_are_for_their_audience_and_not_for_clear_text_where_they_are_for_tls() {
+        assert!(sends("wss://chat.example:8443/ws") && sends("ws://10.0.0.7/") && sends("wss://10.0.0.7/"));
+        for url in ["ws://chat.example/ws", "wss://chat.example.evil/", "ws://10.0.0.8/", "wss://example/"] {
+            assert!(!sends(url), "{url}");
+        }
+        // Who examines for themselves sends what they were given.
+        let own = Dial { audience: None, ..dial() };
+        assert!(
+            format!("{:?}", own.target("ws://any.example/", |_| true).unwrap()).contains("authorization")
+        );
+    }
+
+    #[test]
+    fn a_place_may_be_asked_for_another_name() {
+        let target = dial().target("ws://10.0.0.7:9000/ws?x=1", |_| true).unwrap();
+        assert_eq!(
+            (target.url().host().to_string(), target.url().path()),
+            ("inner.example".to_owned(), "/ws")
+        );
+        assert_eq!(target.url().query(), Some("x=1"));
+        assert!(format!("{target:?}").contains("9000"), "it is dialled where it was: {target:?}");
+        let other = dial().target("ws://10.0.0.7:9001/ws", |_| true).unwrap();
+        assert_eq!(other.url().host().to_string(), "10.0.0.7");
+    }
+
+    #[tokio::test]
+    async fn an_examination_that_was_stopped_begins_no_probe() {
+        let exam = Exam::new("ws://127.0.0.1:1/", Dial::default()).unwrap();
+        exam.stop.stop();
+        exam.stop.stopped().await;
+        let over = crate::examine(&exam, |_, _| panic!("nothing is looked at")).await;
+        assert!(over.cut_short && over.case.findings.is_empty());
+    }
+}

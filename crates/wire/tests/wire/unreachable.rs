@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mooring_core::cause::Cause;
 use mooring_core::handshake::Step;
-use mooring_wire::Target;
+use mooring_wire::{Reach, Target};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::support::{dial, names, serve, soon, switch, target};
@@ -65,4 +65,29 @@ async fn every_address_of_a_name_is_tried_and_the_place_may_differ_from_the_url(
     let dialled = dial(&target.unwrap()).await;
     assert_eq!(dialled.report.outcome.unwrap().peer, address.to_string());
     assert!(soon("server", server).await.unwrap().contains("Host: gateway.example\r\n"));
+}
+
+#[tokio::test]
+async fn an_address_out_of_reach_is_not_dialled_by_whatever_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let reach = Reach::new(|ip| !ip.is_loopback());
+    for url in [
+        format!("ws://localhost:{port}/"),
+        format!("ws://127.0.0.1:{port}/"),
+        format!("ws://[::ffff:127.0.0.1]:{port}/"),
+    ] {
+        let report = dial(&Target::new(&url).unwrap().within(reach.clone())).await.report;
+        let refusal = report.outcome.as_ref().unwrap_err();
+        assert_eq!(
+            (refusal.cause, refusal.step),
+            (Cause::ObserverStalled, Step::Resolve),
+            "{url}: {refusal:?}"
+        );
+        assert!(refusal.message.contains("must not be dialled"), "{}", refusal.message);
+    }
+    // Who connects next is the first who does.
+    let ours = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (_, first) = soon("a connection", listener.accept()).await.unwrap();
+    assert_eq!(first, ours.local_addr().unwrap());
 }
