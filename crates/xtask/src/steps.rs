@@ -122,7 +122,8 @@ fn test(workspace: &Workspace) -> anyhow::Result<String> {
     python::install(workspace)?;
     let mut tally = Tally::default();
     let mut command = workspace.cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]);
+    let runner = format!("target.'cfg(unix)'.runner = {:?}", workspace.path("tests/tools/run-tests"));
+    command.args(["--config", &runner, "test", "--workspace", "--no-fail-fast"]);
     let passed = process::watched(&mut command, |line| tally.see(line))?;
     if !passed {
         anyhow::bail!("`{}` failed: {}", process::shown(&command), tally.summary());

@@ -98,7 +98,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     timers: Box<timers::Flags>,
     #[command(flatten)]
-    configs: lint::Configs,
+    configs: Box<lint::Configs>,
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

@@ -34,7 +34,7 @@ async fn run(line: &str, files: &[&str]) -> (Outcome, String) {
 fn configs(line: &str) -> Configs {
     let cli = Cli::try_parse_from(["mooring", "doctor"].into_iter().chain(line.split_whitespace())).unwrap();
     match cli.command {
-        Command::Doctor(arguments) => arguments.configs,
+        Command::Doctor(arguments) => *arguments.configs,
         other => panic!("{other:?}"),
     }
 }
