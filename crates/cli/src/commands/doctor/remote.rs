@@ -26,6 +26,9 @@ pub(super) async fn run(
         ("--header-file", arguments.header_file.is_empty()),
         ("--trust", arguments.trust.is_none()),
         ("--seen", arguments.seen.is_empty()),
+        ("--nginx-config", arguments.configs.nginx_config.is_empty()),
+        ("--apache-config", arguments.configs.apache_config.is_empty()),
+        ("--haproxy-config", arguments.configs.haproxy_config.is_empty()),
     ];
     if let Some((flag, _)) = local.iter().find(|(_, absent)| !absent) {
         return Err(Failure::Usage(format!(
