@@ -13,7 +13,6 @@ use mooring_core::diagnosis::Case;
 use mooring_core::kind::Kind;
 use mooring_proto::v1::DiagnosisLint;
 use mooring_proxyconf::{Examined, Expect, Question, Software, SourceFile, lint, no_includes, patch_text};
-use mooring_runtime::config::HumanDuration;
 use mooring_wire::Url;
 
 use super::disk;
@@ -37,11 +36,8 @@ pub(super) struct Configs {
     #[arg(long, value_name = "FILE")]
     pub(super) haproxy_config: Vec<PathBuf>,
     /// The path that is asked about, where no URL says it: nothing is examined then, the files are only read.
-    #[arg(long, value_name = "PATH", conflicts_with = "url")]
+    #[arg(long, value_name = "PATH")]
     pub(super) path: Option<String>,
-    /// How often the gateway pings, where that is known and no session is held to learn it.
-    #[arg(long, value_name = "DURATION")]
-    pub(super) server_ping: Option<HumanDuration>,
 }
 
 /// One configuration, read.
@@ -66,16 +62,20 @@ pub(super) struct About {
 }
 
 impl About {
-    /// `urls` from the outside in; those that are none were refused before.
+    /// `urls` from the outside in; `ping` is how often the gateway is said to ping.
     pub(super) fn new(
         configs: &Configs,
         urls: impl Iterator<Item = String>,
         direct: bool,
         expect: Option<Kind>,
+        ping: Option<Duration>,
     ) -> Outcome<Self> {
-        let places = urls
-            .map(|url| url.parse().map_err(|e| Failure::Usage(format!("{e}"))))
-            .collect::<Outcome<Vec<Url>>>()?;
+        let parse = |url: String| {
+            // A query may hold a token.
+            let shown = url.split('?').next().unwrap_or_default().to_owned();
+            url.parse::<Url>().map_err(|e| Failure::Usage(format!("`{shown}`: {e}")))
+        };
+        let places = urls.map(parse).collect::<Outcome<Vec<Url>>>()?;
         let engine = |path: &str, query: Option<&str>| {
             ["/socket.io", "/engine.io"].iter().any(|known| path.contains(known))
                 || query.is_some_and(|q| q.contains("EIO="))
@@ -88,8 +88,14 @@ impl About {
             direct,
             path: configs.path.clone(),
             expects: speaks.then_some(Expect::SocketIo),
-            ping: configs.server_ping.map(|p| p.get()),
+            ping,
         })
+    }
+
+    /// Whether there is something to ask, of somebody who has `given` what to ask it of: heard of before anything is
+    /// examined.
+    pub(super) fn ready(&self, given: &[Given]) -> Outcome<()> {
+        if given.is_empty() { Ok(()) } else { self.questions().map(drop) }
     }
 
     /// With what was learnt of the pings, unless they were told.
@@ -185,6 +191,9 @@ impl Configs {
 
 /// What is found in them, the worst first.
 pub(super) fn check(given: &[Given], about: &About, lang: Lang) -> Outcome<Vec<DiagnosisLint>> {
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
     let questions = about.questions()?;
     let mut lints: Vec<DiagnosisLint> = given.iter().flat_map(|g| one(g, &questions, lang)).collect();
     let rank =

@@ -101,6 +101,12 @@ pub(crate) struct Arguments {
     configs: Box<lint::Configs>,
 }
 
+/// The configurations that were given, and what is asked of them.
+struct Read {
+    given: Vec<lint::Given>,
+    about: lint::About,
+}
+
 fn kind(text: &str) -> Result<Kind, String> {
     if text == "ws" { Ok(Kind::Websocket) } else { text.parse() }
 }
@@ -109,11 +115,24 @@ impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
         let address = |text: &&String| text.starts_with("ws://") || text.starts_with("wss://");
         let url = self.url.as_ref().filter(address);
+        if url.is_some() && self.configs.path.is_some() {
+            return Err(Failure::Usage("--path is for when no URL says the path".to_owned()));
+        }
+        let lang = context.lang();
+        let (direct, ping) = (self.direct.is_some(), self.timers.server_ping());
+        let about = lint::About::new(&self.configs, self.addresses(), direct, self.expect, ping)?;
+        let given = self.configs.read(std::io::stdin())?;
+        about.ready(&given)?;
+        let configs = Read { given, about };
         // What is no address but has a scheme was meant to be one.
         let named = self.url.as_ref().filter(|text| !address(text) && !text.contains("://"));
         match (&self.from, named, url) {
-            (Some(from), None, url) => return Box::pin(remote::run(&self, context, from, url)).await,
-            (None, Some(name), None) => return Box::pin(remote::run(&self, context, name, None)).await,
+            (Some(from), None, url) => {
+                return Box::pin(remote::run(&self, context, from, url, &configs)).await;
+            }
+            (None, Some(name), None) => {
+                return Box::pin(remote::run(&self, context, name, None, &configs)).await;
+            }
             (Some(_), Some(name), _) => {
                 return Err(Failure::Usage(format!(
                     "`{name}` is no address: with --from only ws:// or wss:// may follow"
@@ -121,9 +140,7 @@ impl Arguments {
             }
             _ => {}
         }
-        let lang = context.lang();
-        let about = lint::About::new(&self.configs, self.addresses(), self.direct.is_some(), self.expect)?;
-        let given = self.configs.read(std::io::stdin())?;
+        let Read { given, about } = configs;
         let Some(url) = &self.url else {
             let lints = lint::check(&given, &about, lang)?;
             let healthy = !lints.iter().any(|l| l.severity == "error");
@@ -148,7 +165,9 @@ impl Arguments {
 
     /// The addresses, from the outside in.
     fn addresses(&self) -> impl Iterator<Item = String> {
-        self.url.iter().chain(&self.via).chain(&self.direct).cloned()
+        // A name is no address; what has a scheme was meant to be one.
+        let url = self.url.iter().filter(|text| text.contains("://"));
+        url.chain(&self.via).chain(&self.direct).cloned()
     }
 
     fn exam(&self, url: &str) -> Outcome<Exam> {

@@ -112,7 +112,7 @@ mod tests {
         let mut diagnosis = shown::diagnosis(&case, &found, Duration::ZERO, false, Lang::En);
         let urls = ["ws://chat.example/ws", "ws://10.0.0.7:8080/ws"];
         let about =
-            About::new(&Configs::default(), urls.iter().map(ToString::to_string), true, None).unwrap();
+            About::new(&Configs::default(), urls.iter().map(ToString::to_string), true, None, None).unwrap();
         fill(&mut diagnosis, &case, &found, &about, Lang::En);
         let snippets = &diagnosis.faults[0].candidates[0].snippets;
         assert_eq!(diagnosis.faults[0].cause, "ProxyStrippedUpgrade");

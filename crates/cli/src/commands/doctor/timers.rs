@@ -60,6 +60,14 @@ fn pings(text: &str) -> Result<Pings, String> {
 }
 
 impl Flags {
+    /// How often the server is said to ping.
+    pub(super) fn server_ping(&self) -> Option<Duration> {
+        match self.server_ping {
+            Some(Pings::Every(time)) => Some(time),
+            _ => None,
+        }
+    }
+
     /// As the engine takes them.
     pub(super) fn timers(&self) -> Result<Timers, String> {
         if self.proxy_idle.len() > MAX_LIMITS {

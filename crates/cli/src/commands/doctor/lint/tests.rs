@@ -40,7 +40,7 @@ fn configs(line: &str) -> Configs {
 }
 
 fn about(configs: &Configs, urls: &[&str], direct: bool, expect: Option<Kind>) -> About {
-    About::new(configs, urls.iter().map(|u| (*u).to_owned()), direct, expect).unwrap()
+    About::new(configs, urls.iter().map(|u| (*u).to_owned()), direct, expect, None).unwrap()
 }
 
 #[tokio::test]
@@ -112,6 +112,8 @@ async fn what_cannot_be_read_is_said_with_its_place() {
         ("doctor --nginx-config /no/such/file --path /ws", "cannot read it"),
         ("doctor --nginx-config / --path /ws", "not a file"),
         ("doctor --nginx-config {0}", "--path"),
+        ("doctor ws://127.0.0.1:1/ws --path /ws --nginx-config {0}", "no URL"),
+        ("doctor http://h/ws?token=x --nginx-config {0}", "`http://h/ws`"),
         ("doctor --nginx-config - --apache-config - --path /ws", "one configuration only"),
         (
             "doctor --path /ws --nginx-config {0} --nginx-config {0} --nginx-config {0} --nginx-config {0} --nginx-config {0}",
@@ -122,7 +124,7 @@ async fn what_cannot_be_read_is_said_with_its_place() {
         assert_eq!(failure.exit_code(), crate::failure::USAGE, "{line}");
         assert!(failure.to_string().contains(part), "{line}: {failure}");
     }
-    for wrong in ["doctor", "doctor --path /ws", "doctor ws://h/ws --path /ws --nginx-config f"] {
+    for wrong in ["doctor", "doctor --path /ws"] {
         assert!(
             Cli::try_parse_from(std::iter::once("mooring").chain(wrong.split_whitespace())).is_err(),
             "{wrong}"
@@ -183,8 +185,9 @@ fn the_pings_that_were_seen_are_what_a_timeout_is_judged_by() {
     });
     let of = |about: About| about.questions().unwrap()[0].server_ping;
     assert_eq!(of(about(&configs, &["ws://h/ws"], false, None).learnt(&case)), Some(Duration::from_secs(20)));
-    let told = self::configs("ws://h/ws --server-ping 30s");
-    assert_eq!(of(about(&told, &["ws://h/ws"], false, None).learnt(&case)), Some(Duration::from_secs(30)));
+    let told = || ["ws://h/ws".to_owned()].into_iter();
+    let told = About::new(&configs, told(), false, None, Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(of(told.learnt(&case)), Some(Duration::from_secs(30)));
     // Engine.IO has a path of its own.
     let evolution = about(&configs, &["ws://h/"], false, Some(Kind::Evolution));
     let question = &evolution.questions().unwrap()[0];
