@@ -11,7 +11,7 @@
 //! | closed, restarts on purpose | Unknown, then False | the same | Unknown |
 //!
 //! What a code means is in [`mooring_core::diagnosis::codes`]. Where many instances of the gateway say the same at once, the
-//! [`Book`] lets each of them know that it is not alone ([`Meaning::not_alone`]), those included that said it earlier.
+//! [`Book`] lets each of them know that it is not alone (`not_alone`), those included that said it earlier.
 //!
 //! `Reachable` is claimed False only where a new connection may help: the planner acts on it, and a revoked login must not
 //! be acted on.
