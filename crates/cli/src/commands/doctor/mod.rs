@@ -101,12 +101,6 @@ pub(crate) struct Arguments {
     configs: Box<lint::Configs>,
 }
 
-/// The configurations that were given, and what is asked of them.
-struct Read {
-    given: Vec<lint::Given>,
-    about: lint::About,
-}
-
 fn kind(text: &str) -> Result<Kind, String> {
     if text == "ws" { Ok(Kind::Websocket) } else { text.parse() }
 }
@@ -118,20 +112,14 @@ impl Arguments {
         if url.is_some() && self.configs.path.is_some() {
             return Err(Failure::Usage("--path is for when no URL says the path".to_owned()));
         }
-        let lang = context.lang();
-        let (direct, ping) = (self.direct.is_some(), self.timers.server_ping());
-        let about = lint::About::new(&self.configs, self.addresses(), direct, self.expect, ping)?;
-        let given = self.configs.read(std::io::stdin())?;
-        about.ready(&given)?;
-        let configs = Read { given, about };
         // What is no address but has a scheme was meant to be one.
         let named = self.url.as_ref().filter(|text| !address(text) && !text.contains("://"));
         match (&self.from, named, url) {
             (Some(from), None, url) => {
-                return Box::pin(remote::run(&self, context, from, url, &configs)).await;
+                return Box::pin(remote::run(&self, context, from, url)).await;
             }
             (None, Some(name), None) => {
-                return Box::pin(remote::run(&self, context, name, None, &configs)).await;
+                return Box::pin(remote::run(&self, context, name, None)).await;
             }
             (Some(_), Some(name), _) => {
                 return Err(Failure::Usage(format!(
@@ -140,7 +128,11 @@ impl Arguments {
             }
             _ => {}
         }
-        let Read { given, about } = configs;
+        let lang = context.lang();
+        let (direct, ping) = (self.direct.is_some(), self.timers.server_ping());
+        let about = lint::About::new(&self.configs, self.addresses(), direct, self.expect, ping)?;
+        let given = self.configs.read(std::io::stdin())?;
+        about.ready(&given)?;
         let Some(url) = &self.url else {
             let lints = lint::check(&given, &about, lang)?;
             let healthy = !lints.iter().any(|l| l.severity == "error");
@@ -165,9 +157,7 @@ impl Arguments {
 
     /// The addresses, from the outside in.
     fn addresses(&self) -> impl Iterator<Item = String> {
-        // A name is no address; what has a scheme was meant to be one.
-        let url = self.url.iter().filter(|text| text.contains("://"));
-        url.chain(&self.via).chain(&self.direct).cloned()
+        self.url.iter().chain(&self.via).chain(&self.direct).cloned()
     }
 
     fn exam(&self, url: &str) -> Outcome<Exam> {

@@ -8,7 +8,7 @@ use mooring_proto::v1::DiagnoseRequest;
 use mooring_proto::v1::diagnose_response::Event;
 use tonic::Status;
 
-use super::{Arguments, MAX_WATCH, Read, lint, show, tell};
+use super::{Arguments, MAX_WATCH, show, tell};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::target::resolve_post;
@@ -19,7 +19,6 @@ pub(super) async fn run(
     context: &Context,
     name: &str,
     url: Option<&String>,
-    configs: &Read,
 ) -> Outcome {
     let local = [
         ("--subprotocol", arguments.subprotocol.is_empty()),
@@ -63,12 +62,7 @@ pub(super) async fn run(
             match steps.message().await.map_err(|status| client.failure(status))?.and_then(|s| s.event) {
                 Some(Event::Finding(finding)) if live => context.note(&show::step(&finding, &context.look())),
                 Some(Event::Finding(_)) => {}
-                Some(Event::Diagnosis(mut diagnosis)) => {
-                    // The files are here, whoever looked.
-                    diagnosis.lints = lint::check(&configs.given, &configs.about, context.lang())?;
-                    lint::settle(&mut diagnosis.lints, diagnosis.healthy, context.lang());
-                    return tell(context, &diagnosis, live);
-                }
+                Some(Event::Diagnosis(diagnosis)) => return tell(context, &diagnosis, live),
                 None => {
                     return Err(Failure::Problem("the controller ended the examination half-way".to_owned()));
                 }
