@@ -73,7 +73,7 @@ async fn h33_tls_on_a_plain_port_is_no_tls() {
         let (_, scene) = scene(id).await;
         let report = dial(&target(&scene)).await.report;
         let refusal = report.outcome.unwrap_err();
-        assert_eq!((refusal.step, refusal.cause), (Step::Tls, Cause::TlsFailed), "{id}: {refusal:?}");
+        assert_eq!((refusal.step, refusal.cause), (Step::Tls, Cause::SchemeSwapped), "{id}: {refusal:?}");
         let plain = scene.url.replace("wss://", "ws://");
         assert_eq!(upgrade(&plain, Duration::from_millis(400)).await.status, 101, "{id}");
         nobody_died(&scene);

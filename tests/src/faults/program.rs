@@ -72,7 +72,16 @@ fn interpreter() -> PathBuf {
 /// When it does not come.
 pub async fn serving(name: &str, command: &mut Command) -> (Part, String) {
     let part = Part::process(name, command);
-    let address = part.as_process().expect("it is a process").line("the address", announced).await;
+    let process = part.as_process().expect("it is a process");
+    let address = process.line("the address", announced).await;
+    // A framework may say where it will listen before it does.
+    crate::wait::until(&format!("{name} to listen"), || async {
+        tokio::net::TcpStream::connect(&address)
+            .await
+            .map(drop)
+            .map_err(|e| format!("{e}\n{}", process.log()))
+    })
+    .await;
     (part, address)
 }
 

@@ -246,7 +246,7 @@ async fn a_page_that_is_not_wanted_is_read_and_not_reset() {
     .await;
     let report = dial(&target(address)).await.report;
     assert_eq!(refusal(&report).cause, Cause::UpgradeNotPerformed);
-    assert_eq!(report.answer.unwrap().body_start.len(), 256);
+    assert_eq!(report.answer.unwrap().body_start.len(), 512);
     soon("server", server).await.unwrap().expect("no reset");
 }
 
