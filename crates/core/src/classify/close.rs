@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::text::{quote, short};
 use crate::cause::Cause;
 use crate::condition::Evidence;
+use crate::diagnosis::{LinkSaw, Probe, Saw, first_opinion};
 use crate::limits::{MAX_EVIDENCE_VALUE, MAX_MESSAGE, clip};
 use crate::observation::Close;
 use crate::time::Mono;
@@ -117,6 +118,10 @@ pub fn cause_of_close(close: &Close, recent: &RecentCloses) -> CloseVerdict {
         certain = true;
         idle_limit = limit;
         (cause, message)
+    } else if let Some(cause) = spoken(close) {
+        certain = true;
+        let code = close.code.unwrap_or(1005);
+        (cause, format!("closed after {age} with code {code}{said}"))
     } else {
         match close.code {
             Some(code @ (1008 | 3000 | 3003 | 4401 | 4403)) => {
@@ -163,6 +168,15 @@ pub fn cause_of_close(close: &Close, recent: &RecentCloses) -> CloseVerdict {
         certain,
         idle_limit,
     }
+}
+
+/// A close that says in so many words what is wrong, by the engine's own signs. What only its age or its silence would
+/// speak for is left to the history: one early end is no wrong path yet.
+fn spoken(close: &Close) -> Option<Cause> {
+    let link = LinkSaw { age: close.age, silent_for: close.silent_for, ..LinkSaw::default() };
+    let saw = Saw { established: true, close: Some(close.clone()), link: Some(link), ..Saw::default() };
+    let said = |probe| first_opinion(saw.clone(), probe).filter(|opinion| opinion.sign.is_spoken());
+    said(Probe::Told).or_else(|| said(Probe::Upgrade)).map(|opinion| opinion.cause)
 }
 
 /// Faults in what was sent, whoever closed because of them.
@@ -302,6 +316,19 @@ mod tests {
         let (now, before) = ends.split_last().unwrap();
         before.iter().for_each(|c| recent.push(Mono(0), c));
         cause_of_close(now, &recent)
+    }
+
+    #[test]
+    fn what_is_said_in_so_many_words_is_believed() {
+        let because = |code, reason: &str| {
+            let close = Close { reason: reason.to_owned(), ..close(Some(code), 40_000, 20_000) };
+            let verdict = cause_of_close(&close, &RecentCloses::default());
+            (verdict.cause, verdict.certain)
+        };
+        assert_eq!(because(1011, "keepalive ping timeout"), (Cause::KeepaliveTimeout, true));
+        assert_eq!(because(1011, "oops"), (Cause::GatewayFailed, false));
+        assert_eq!(because(1008, "invalid x-client-role"), (Cause::HeaderMissing, true));
+        assert_eq!(because(1008, "no"), (Cause::RefusedByPolicy, true));
     }
 
     #[test]

@@ -319,6 +319,12 @@ impl Sign {
         )
     }
 
+    /// Whether the other end said in so many words what is wrong.
+    #[must_use]
+    pub fn is_spoken(self) -> bool {
+        matches!(self, Self::ServerPingLost | Self::RoleRefused)
+    }
+
     /// What a finding looks like; `None` where nothing in the table fits.
     #[must_use]
     pub fn of(finding: &Finding) -> Option<Self> {

@@ -3,9 +3,16 @@
 use super::super::finding::Probe;
 use super::super::sign::Sign::*;
 use super::lifts::{NO_ENGINE_ON_HOST, ONEBOT, OTHER_PATH_WORKS, OTHER_SLASH_WORKS};
-use super::{Clue, Rule, lift, rule};
+use super::{Clue, Lift, Rule, lift, rule};
 use crate::cause::Cause as C;
 use crate::kind::Kind;
+
+const KARIN: Lift = lift(
+    35,
+    Clue::Expects(&[Kind::Onebot11]),
+    "OneBot is expected here, and node-karin closes so",
+    "此处应为 OneBot，而 node-karin 会这样关闭",
+);
 
 pub(super) const RULES: &[Rule] = &[
     // A 101, and then.
@@ -45,6 +52,15 @@ pub(super) const RULES: &[Rule] = &[
             "another usual path is accepted",
             "另一个常见路径可以接受",
         )],
+    ),
+    // Codes of an application's own: what they say depends on whose they are.
+    rule(C::TokenMissing, 55, &[KarinNoToken], &[KARIN]),
+    rule(C::TokenRefused, 55, &[KarinBadToken], &[KARIN]),
+    rule(
+        C::RefusedByPolicy,
+        70,
+        &[KarinNoToken, KarinBadToken],
+        &[lift(-40, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot")],
     ),
     rule(C::RefusedByPolicy, 85, &[RefusedAfter, PolicyLater], &[]),
     rule(C::HeartbeatMissed, 70, &[MuteAfter], &[]),
