@@ -73,7 +73,8 @@ async fn existence_is_told_before_the_key_is_looked_at() {
 
 #[tokio::test]
 async fn answers_to_orders_lie() {
-    let double = Double::start(&["--login", "300ms"]).await;
+    // Long enough for a second order to come while the first is in flight, on a busy machine too.
+    let double = Double::start(&["--login", "3s"]).await;
     double.control("instances/a").await;
     double.control("rows/b").await;
     let owner = rest(&double, Some(KEY));
