@@ -1,3 +1,5 @@
+//! What an account's three scores come to: socket, events and calls, each by itself and together.
+
 use super::*;
 
 fn at(ms: u64) -> Mono {

@@ -1,3 +1,5 @@
+//! The relay between the two ends, step by step: who is away, what is kept, what is answered in whose place.
+
 use super::*;
 use crate::onebot11::message::{asked, own_call, told};
 use proptest::prelude::*;
