@@ -135,7 +135,7 @@ pub(crate) fn is_identity(name: &str) -> bool {
 }
 
 /// Whether a header is a credential.
-pub(crate) fn is_credential(name: &str) -> bool {
+fn is_credential(name: &str) -> bool {
     ["authorization", "cookie", "apikey", "x-api-key", "proxy-authorization"]
         .iter()
         .any(|known| name.eq_ignore_ascii_case(known))
@@ -308,14 +308,6 @@ impl Exam {
     /// Whether sessions there have to speak Engine.IO to stay.
     pub(crate) fn speaks_engine_io(&self) -> bool {
         self.engine_path() || matches!(self.expect, Some(Kind::Socketio | Kind::Evolution))
-    }
-
-    /// The longest it can take.
-    #[must_use]
-    pub fn at_most(&self) -> Duration {
-        let t = &self.dial.timeouts;
-        let one = t.resolve + t.connect + t.tls + t.answer + Duration::from_secs(9);
-        one * u32::try_from(crate::run::MAX_PROBES).unwrap_or(u32::MAX) + self.watch.unwrap_or_default() * 2
     }
 }
 

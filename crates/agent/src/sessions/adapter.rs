@@ -130,7 +130,7 @@ impl Listening {
             }
             Said::Gone => {
                 if self.known.remove(&instance) {
-                    self.tell(&instance, false).await;
+                    Adoption::ask(&self.adopt, &self.gateway, &instance, false).await;
                 }
             }
             Said::Claims(claims) => {
@@ -152,27 +152,10 @@ impl Listening {
         if self.known.contains(instance) {
             return true;
         }
-        let here = self.tell(instance, true).await;
+        let here = Adoption::ask(&self.adopt, &self.gateway, instance, true).await;
         if here {
             self.known.insert(instance.clone());
         }
         here
-    }
-
-    async fn tell(&self, instance: &InstanceId, here: bool) -> bool {
-        let (done, adopted) = oneshot::channel();
-        let adoption = Adoption { gateway: self.gateway.clone(), instance: instance.clone(), here, done };
-        if self.adopt.send(adoption).await.is_err() {
-            return false;
-        }
-        match adopted.await {
-            Ok(Ok(())) => true,
-            Ok(Err(why)) => {
-                tracing::warn!(gateway = %self.gateway, %instance, why, "an instance cannot be watched");
-                false
-            }
-            // The agent is ending.
-            Err(_) => false,
-        }
     }
 }

@@ -42,6 +42,31 @@ pub struct Adoption {
     pub done: oneshot::Sender<Result<(), String>>,
 }
 
+impl Adoption {
+    /// Asks for an instance to be watched (`here`), or not any more, and waits until that is so. False where it cannot be,
+    /// which is logged, and where the agent is ending.
+    pub(super) async fn ask(
+        to: &mpsc::Sender<Self>,
+        gateway: &GatewayId,
+        instance: &InstanceId,
+        here: bool,
+    ) -> bool {
+        let (done, adopted) = oneshot::channel();
+        let adoption = Self { gateway: gateway.clone(), instance: instance.clone(), here, done };
+        if to.send(adoption).await.is_err() {
+            return false;
+        }
+        match adopted.await {
+            Ok(Ok(())) => true,
+            Ok(Err(why)) => {
+                tracing::warn!(%gateway, %instance, why, "an instance that made itself known cannot be watched");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
 /// One gateway that reports.
 struct Reporter {
     book: Mutex<Book>,
@@ -243,23 +268,11 @@ impl Pump {
         if self.known.contains(&key) {
             return true;
         }
-        let (done, adopted) = oneshot::channel();
-        let adoption = Adoption { gateway: gateway.clone(), instance: instance.clone(), here: true, done };
-        if self.adopt.send(adoption).await.is_err() {
-            return false;
+        let adopted = Adoption::ask(&self.adopt, gateway, instance, true).await;
+        if adopted {
+            self.known.insert(key);
         }
-        match adopted.await {
-            Ok(Ok(())) => {
-                self.known.insert(key);
-                true
-            }
-            Ok(Err(why)) => {
-                tracing::warn!(%gateway, %instance, why, "an instance that reports cannot be watched");
-                false
-            }
-            // The agent is ending.
-            Err(_) => false,
-        }
+        adopted
     }
 }
 

@@ -56,16 +56,12 @@ pub enum Probe {
     UpgradeKnownPaths,
     /// The same with the identity that OneBot demands, under a reserved id.
     UpgradeWithIdentity,
-    /// The same without any of the credentials given.
-    UpgradeWithoutToken,
     /// The same with `EIO=4&transport=websocket` in the query.
     UpgradeEngineIo,
     /// The same without asking for a subprotocol.
     UpgradeWithoutSubprotocol,
     /// The same with the other scheme (`ws` for `wss` and the reverse).
     UpgradeOtherScheme,
-    /// A plain GET of the path.
-    Get,
     /// A plain GET of `/`.
     Root,
     /// Engine.IO by long polling: is it there, what does it promise.
@@ -92,11 +88,9 @@ impl Probe {
         Self::UpgradeOtherSlash,
         Self::UpgradeKnownPaths,
         Self::UpgradeWithIdentity,
-        Self::UpgradeWithoutToken,
         Self::UpgradeEngineIo,
         Self::UpgradeWithoutSubprotocol,
         Self::UpgradeOtherScheme,
-        Self::Get,
         Self::Root,
         Self::Polling,
         Self::Sticky,
@@ -122,11 +116,9 @@ impl Probe {
             Self::UpgradeOtherSlash => "upgrade_other_slash",
             Self::UpgradeKnownPaths => "upgrade_known_paths",
             Self::UpgradeWithIdentity => "upgrade_with_identity",
-            Self::UpgradeWithoutToken => "upgrade_without_token",
             Self::UpgradeEngineIo => "upgrade_engine_io",
             Self::UpgradeWithoutSubprotocol => "upgrade_without_subprotocol",
             Self::UpgradeOtherScheme => "upgrade_other_scheme",
-            Self::Get => "get",
             Self::Root => "get_root",
             Self::Polling => "polling",
             Self::Sticky => "sticky",
@@ -147,11 +139,9 @@ impl Probe {
             Self::UpgradeOtherSlash => ("upgrade with the other trailing slash", "增减末尾斜杠后升级"),
             Self::UpgradeKnownPaths => ("upgrade on the usual paths", "在常见路径上升级"),
             Self::UpgradeWithIdentity => ("upgrade with X-Self-ID and role", "携带 X-Self-ID 与角色升级"),
-            Self::UpgradeWithoutToken => ("upgrade without credentials", "不带凭据升级"),
             Self::UpgradeEngineIo => ("upgrade as Engine.IO wants it", "按 Engine.IO 的要求升级"),
             Self::UpgradeWithoutSubprotocol => ("upgrade without a subprotocol", "不带子协议升级"),
             Self::UpgradeOtherScheme => ("upgrade with the other scheme", "换用另一协议（ws/wss）升级"),
-            Self::Get => ("plain GET of the path", "普通 GET 该路径"),
             Self::Root => ("plain GET of /", "普通 GET /"),
             Self::Polling => ("Engine.IO long polling", "Engine.IO 长轮询"),
             Self::Sticky => ("repeated long polls", "重复长轮询"),

@@ -74,7 +74,7 @@ impl On {
     fn fits(self, probe: Probe) -> bool {
         match self {
             Self::Upgrade => probe.is_upgrade(),
-            Self::Get => matches!(probe, Probe::Get | Probe::Root),
+            Self::Get => probe == Probe::Root,
             Self::Polling => probe == Probe::Polling,
             Self::Sticky => probe == Probe::Sticky,
             Self::Cors => probe == Probe::Cors,

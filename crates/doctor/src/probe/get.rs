@@ -2,21 +2,16 @@
 
 use mooring_core::diagnosis::{Failed, Saw};
 use mooring_core::handshake::Step;
-use mooring_wire::{Ask, Exchange, Target, exchange};
+use mooring_wire::{Ask, Exchange, exchange};
 
-use crate::exam::{Exam, Spot};
+use crate::exam::Spot;
 
-/// `GET` of a path; empty: the target's own.
-pub(super) async fn get(_exam: &Exam, spot: &Spot, path: &str) -> Saw {
-    let target = if path.is_empty() { Ok(spot.target.clone()) } else { spot.target.at(path) };
-    match target {
-        Ok(target) => saw(&request(&target).await),
+/// `GET` of `/`.
+pub(super) async fn root(spot: &Spot) -> Saw {
+    match spot.target.at("/") {
+        Ok(target) => saw(&exchange(&target, &Ask::get(1024)).await),
         Err(_) => Saw::default(),
     }
-}
-
-async fn request(target: &Target) -> Exchange {
-    exchange(target, &Ask::get(1024)).await
 }
 
 /// What an exchange shows.

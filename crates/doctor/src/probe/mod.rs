@@ -14,8 +14,7 @@ pub(crate) async fn take(exam: &Exam, want: Want) -> Vec<Finding> {
     let Some(spot) = exam.spots.get(want.place) else { return Vec::new() };
     let one = |saw| vec![Finding { place: want.place, probe: want.probe, saw }];
     match want.probe {
-        Probe::Root => one(get::get(exam, spot, "/").await),
-        Probe::Get => one(get::get(exam, spot, "").await),
+        Probe::Root => one(get::root(spot).await),
         Probe::Polling => engine::polling(exam, spot).await.map_or_else(Vec::new, one),
         Probe::Sticky => engine::sticky(exam, spot).await.map_or_else(Vec::new, one),
         Probe::Cors => match &exam.origin {

@@ -6,7 +6,7 @@ use mooring_core::diagnosis::{Finding, Probe, Saw, Sign};
 use mooring_core::kind::Kind;
 use mooring_wire::{ExamineConfig, Examined, Target, TargetError, examine};
 
-use crate::exam::{Exam, RESERVED_ID, Spot, is_credential, is_identity};
+use crate::exam::{Exam, RESERVED_ID, Spot, is_identity};
 
 /// Paths that OneBot frameworks are found on, the likeliest first: NoneBot and Karin, Yunzai, NoneBot's other, aiocqhttp,
 /// Koishi.
@@ -32,7 +32,6 @@ pub(super) async fn upgrade(exam: &Exam, spot: &Spot, probe: Probe) -> Option<Sa
         Probe::UpgradeWithIdentity => {
             exam.dial.target(&spot.url, |name| !is_identity(name)).and_then(identity)
         }
-        Probe::UpgradeWithoutToken => exam.dial.target(&spot.url, |name| !is_credential(name)),
         Probe::UpgradeEngineIo => spot.target.at(&format!("{path}?EIO=4&transport=websocket")),
         Probe::UpgradeWithoutSubprotocol => {
             let dial = crate::exam::Dial { subprotocols: Vec::new(), ..exam.dial.clone() };

@@ -56,12 +56,7 @@ pub(super) const RULES: &[Rule] = &[
     // Codes of an application's own: what they say depends on whose they are.
     rule(C::TokenMissing, 55, &[KarinNoToken], &[KARIN]),
     rule(C::TokenRefused, 55, &[KarinBadToken], &[KARIN]),
-    rule(
-        C::RefusedByPolicy,
-        70,
-        &[KarinNoToken, KarinBadToken],
-        &[lift(-40, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot")],
-    ),
+    rule(C::RefusedByPolicy, 70, &[KarinNoToken, KarinBadToken], &[ONEBOT.by(-40)]),
     rule(C::RefusedByPolicy, 85, &[RefusedAfter, PolicyLater], &[]),
     rule(C::HeartbeatMissed, 70, &[MuteAfter], &[]),
     rule(C::ClosedByGateway, 60, &[ClosedAfter, EndedLater], &[]),
@@ -82,7 +77,7 @@ pub(super) const RULES: &[Rule] = &[
         15,
         &[CutInSilence],
         &[
-            lift(20, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
+            ONEBOT.by(20),
             lift(
                 50,
                 Clue::WasSending,

@@ -53,33 +53,13 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(C::TlsFailed, 85, &[TlsBroken], &[]),
     rule(C::WrongProtocol, 85, &[NotHttp], &[]),
-    rule(
-        C::WrongProtocol,
-        70,
-        &[Bad101],
-        &[lift(
-            -25,
-            Clue::Nearer(&[Works]),
-            "the same upgrade works one step nearer to the gateway",
-            "同样的升级在更靠近网关的一步可以成功",
-        )],
-    ),
+    rule(C::WrongProtocol, 70, &[Bad101], &[NEARER_WORKS.by(-25)]),
     rule(C::MalformedHandshake, 40, &[Bad101], &[NEARER_WORKS]),
     // No answer at all.
     rule(C::RawClientOnSocketIo, 50, &[EmptyAfterGrace], &[ENGINE_HERE, NO_ENGINE]),
     rule(C::ClosedBeforeAnswer, 45, &[EmptyAfterGrace], &[]),
     rule(C::UpgradeDestroyed, 55, &[EmptyAtOnce], &[ROOT_ANSWERS, ROOT_SILENT, OTHER_SLASH_WORKS]),
-    rule(
-        C::ClosedBeforeAnswer,
-        50,
-        &[EmptyAtOnce],
-        &[lift(
-            -15,
-            Clue::Here(Probe::Root, &[GetAnswered]),
-            "a plain GET of / is answered",
-            "普通 GET / 有应答",
-        )],
-    ),
+    rule(C::ClosedBeforeAnswer, 50, &[EmptyAtOnce], &[ROOT_ANSWERS.by(-15)]),
     rule(C::ClosedBeforeAnswer, 80, &[EmptyLater], &[]),
     rule(
         C::SchemeSwapped,
@@ -107,12 +87,7 @@ pub(super) const RULES: &[Rule] = &[
                 "a plain GET of / is not answered either",
                 "普通 GET / 同样没有应答",
             ),
-            lift(
-                -40,
-                Clue::Here(Probe::Root, &[GetAnswered]),
-                "a plain GET of / is answered",
-                "普通 GET / 有应答",
-            ),
+            ROOT_ANSWERS.by(-40),
             lift(
                 -15,
                 Clue::Outer(&[ProxyGaveUp, ApacheBadAnswer, GatewayErrorAfterGrace]),
@@ -138,12 +113,7 @@ pub(super) const RULES: &[Rule] = &[
                 "a plain GET of / is not answered either",
                 "普通 GET / 同样没有应答",
             ),
-            lift(
-                -40,
-                Clue::Here(Probe::Root, &[GetAnswered]),
-                "a plain GET of / is answered",
-                "普通 GET / 有应答",
-            ),
+            ROOT_ANSWERS.by(-40),
         ],
     ),
 ];

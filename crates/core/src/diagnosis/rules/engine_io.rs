@@ -2,7 +2,7 @@
 
 use super::super::finding::Probe;
 use super::super::sign::Sign::*;
-use super::lifts::{ENGINE_HERE, NO_ENGINE};
+use super::lifts::{ENGINE_HERE, NO_ENGINE, NO_TOKEN, ONEBOT};
 use super::{Clue, Rule, lift, rule};
 use crate::cause::Cause as C;
 use crate::kind::Kind;
@@ -44,8 +44,8 @@ pub(super) const RULES: &[Rule] = &[
         )],
     ),
     rule(C::TokenMissing, 93, &[KeyNotSent], &[]),
-    rule(C::TokenRefused, 90, &[KeyWrong], &[lift(-35, Clue::NoToken, "no token was sent", "未发送令牌")]),
-    rule(C::TokenMissing, 30, &[KeyWrong], &[lift(50, Clue::NoToken, "no token was sent", "未发送令牌")]),
+    rule(C::TokenRefused, 90, &[KeyWrong], &[NO_TOKEN.by(-35)]),
+    rule(C::TokenMissing, 30, &[KeyWrong], &[NO_TOKEN.by(50)]),
     rule(C::CredentialsRefused, 82, &[EngineForbidden, KeyNotChecked], &[]),
     rule(
         C::NamespaceNotReady,
@@ -67,19 +67,9 @@ pub(super) const RULES: &[Rule] = &[
         &[ClosedAtOnce],
         &[
             lift(45, Clue::EnginePath, "the path and query are Engine.IO's", "路径与查询串属于 Engine.IO"),
-            lift(-40, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
+            ONEBOT.by(-40),
         ],
     ),
     rule(C::RawClientOnSocketIo, 60, &[GatewayErrorAfterGrace], &[ENGINE_HERE, NO_ENGINE]),
-    rule(
-        C::RawClientOnSocketIo,
-        20,
-        &[WsOtherPath],
-        &[lift(
-            10,
-            Clue::Here(Probe::Polling, &[Polls]),
-            "Engine.IO answers a long poll at the same host",
-            "同一主机上的 Engine.IO 长轮询有应答",
-        )],
-    ),
+    rule(C::RawClientOnSocketIo, 20, &[WsOtherPath], &[ENGINE_HERE.by(10)]),
 ];

@@ -58,6 +58,13 @@ pub(super) struct Lift {
     pub why: Say,
 }
 
+impl Lift {
+    /// The same clue in the same words, of another weight.
+    const fn by(self, by: i8) -> Self {
+        Self { by, ..self }
+    }
+}
+
 /// A row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {

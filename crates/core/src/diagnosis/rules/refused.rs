@@ -30,20 +30,15 @@ pub(super) const RULES: &[Rule] = &[
         55,
         &[ExpressNotFound],
         &[
-            lift(
-                -50,
-                Clue::Nearer(&[Works]),
-                "the same upgrade works one step nearer to the gateway",
-                "同样的升级在更靠近网关的一步可以成功",
-            ),
+            NEARER_WORKS.by(-50),
             lift(
                 35,
                 Clue::Direct,
                 "this is the server itself, no proxy is before it",
                 "此处即服务器本身，前面没有代理",
             ),
-            lift(15, Clue::NotProxied, "the answer bears no proxy's name", "应答中没有代理的痕迹"),
-            lift(-10, Clue::Proxied, "the answer passed a proxy", "应答经过了代理"),
+            NOT_PROXIED.by(15),
+            PROXIED.by(-10),
         ],
     ),
     rule(
@@ -57,20 +52,15 @@ pub(super) const RULES: &[Rule] = &[
         60,
         &[OrdinaryPage],
         &[
-            lift(
-                -50,
-                Clue::Nearer(&[Works]),
-                "the same upgrade works one step nearer to the gateway",
-                "同样的升级在更靠近网关的一步可以成功",
-            ),
+            NEARER_WORKS.by(-50),
             lift(
                 30,
                 Clue::Direct,
                 "this is the server itself, no proxy is before it",
                 "此处即服务器本身，前面没有代理",
             ),
-            lift(15, Clue::NotProxied, "the answer bears no proxy's name", "应答中没有代理的痕迹"),
-            lift(-10, Clue::Proxied, "the answer passed a proxy", "应答经过了代理"),
+            NOT_PROXIED.by(15),
+            PROXIED.by(-10),
         ],
     ),
     rule(
@@ -78,12 +68,7 @@ pub(super) const RULES: &[Rule] = &[
         70,
         &[IndexPage],
         &[
-            lift(
-                15,
-                Clue::Nearer(&[Works]),
-                "the same upgrade works one step nearer to the gateway",
-                "同样的升级在更靠近网关的一步可以成功",
-            ),
+            NEARER_WORKS.by(15),
             lift(10, Clue::Proxied, "the page comes from a proxy", "页面来自代理"),
             lift(
                 5,
@@ -143,27 +128,9 @@ pub(super) const RULES: &[Rule] = &[
             ),
         ],
     ),
-    rule(
-        C::TokenRefused,
-        55,
-        &[BareUnauthorized],
-        &[lift(35, Clue::HasToken, "a token was sent", "已发送令牌"), NO_TOKEN_SENT],
-    ),
-    rule(
-        C::TokenMissing,
-        55,
-        &[BareUnauthorized],
-        &[lift(35, Clue::NoToken, "no token was sent", "未发送令牌"), TOKEN_WAS_SENT],
-    ),
-    rule(
-        C::CredentialsRefused,
-        65,
-        &[BareUnauthorized],
-        &[
-            lift(-25, Clue::NoToken, "no token was sent", "未发送令牌"),
-            lift(-25, Clue::HasToken, "a token was sent", "已发送令牌"),
-        ],
-    ),
+    rule(C::TokenRefused, 55, &[BareUnauthorized], &[TOKEN_WAS_SENT.by(35), NO_TOKEN_SENT]),
+    rule(C::TokenMissing, 55, &[BareUnauthorized], &[NO_TOKEN.by(35), TOKEN_WAS_SENT]),
+    rule(C::CredentialsRefused, 65, &[BareUnauthorized], &[NO_TOKEN.by(-25), TOKEN_WAS_SENT.by(-25)]),
     // The same bare 403 stands for five faults: what else is tried decides.
     rule(
         C::CredentialsRefused,
@@ -220,8 +187,8 @@ pub(super) const RULES: &[Rule] = &[
         30,
         &[UvicornForbidden],
         &[
-            lift(15, Clue::NoToken, "no token was sent", "未发送令牌"),
-            lift(30, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
+            NO_TOKEN.by(15),
+            ONEBOT.by(30),
             TOKEN_WAS_SENT,
             lift(
                 -35,
@@ -242,8 +209,8 @@ pub(super) const RULES: &[Rule] = &[
         30,
         &[UvicornForbidden],
         &[
-            lift(20, Clue::HasToken, "a token was sent", "已发送令牌"),
-            lift(25, Clue::Expects(&[Kind::Onebot11]), "OneBot is expected here", "此处应为 OneBot"),
+            TOKEN_WAS_SENT.by(20),
+            ONEBOT.by(25),
             NO_TOKEN_SENT,
             lift(
                 -35,
